@@ -1,0 +1,49 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+TEST_HOME := $(CURDIR)/.vp-test
+ARGS ?=
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/installed: requirements.txt requirements-embedded.txt
+	@echo "Installing Python packages into $(VENV) (about 400 MB to download the first time) …"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt -r requirements-embedded.txt
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/installed ## Create the environment and install the platform
+
+demo: $(VENV)/installed ## A simulated call you can watch, then the admin (ARGS=--once ends after the call)
+	@$(PY) manage.py demo $(ARGS)
+
+run: $(VENV)/installed ## Start everything on the embedded profile
+	@$(PY) manage.py dev $(ARGS)
+
+test: $(VENV)/installed-dev ## Run the tests on a PostgreSQL and Valkey of their own
+	@VP_HOME=$(TEST_HOME) $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/installed-dev ## Run the tests that speak and think for real
+	@VP_HOME=$(TEST_HOME) $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -m slow $(ARGS)
+
+lint: $(VENV)/installed-dev ## Format check, lint, types, import walls, migrations
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports
+	@VP_HOME=$(TEST_HOME) $(PY) manage.py dev --only postgres,valkey -- sh -c '$(VENV)/bin/mypy . && $(PY) manage.py makemigrations --check --dry-run && $(PY) manage.py check'
+
+format: $(VENV)/installed-dev ## Format the code
+	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
+
+lock: $(VENV)/installed-dev ## Pin requirements*.in with hashes
+	@for name in requirements requirements-embedded requirements-dev; do \
+	  $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; done
+
+.PHONY: help setup demo run test test-slow lint format lock

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class VoiceWorkerConfig(AppConfig):
+    name = "voice_worker"

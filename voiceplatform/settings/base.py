@@ -1,0 +1,70 @@
+"""Settings every process shares."""
+
+import os
+
+from voiceplatform.lib.logs import logging_config
+from voiceplatform.settings import env
+
+BASE_DIR = env.PROJECT
+VP_HOME = env.HOME
+VP_MODELS = env.path("VP_MODELS", env.PROJECT / ".vp" / "models")
+VP_SPOOL = env.path("VP_SPOOL", VP_HOME / "spool")
+VP_FILES = env.path("VP_FILES", VP_HOME / "files")
+
+DEBUG = env.flag("DEBUG", default=False)
+SECRET_KEY = env.text("SECRET_KEY", example="a long random string")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], example="voice.example.com")
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "tenants",
+    "integrations",
+    "knowledge",
+    "agents",
+    "calls",
+]
+
+DATABASES = {"default": env.database() | {"CONN_HEALTH_CHECKS": True}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "tenants.User"
+
+REDIS_URL = env.text("REDIS_URL", example="redis://:password@127.0.0.1:6379/0")
+
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": VP_FILES}},
+    "recordings": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VP_FILES / "recordings", "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+# Where the local speech process and the local language model answer; empty where they do not run.
+VP_SPEECH_URL = env.text("VP_SPEECH_URL", "")
+VP_BRAIN_URL = env.text("VP_BRAIN_URL", "")
+VP_BRAIN = env.one_of("VP_BRAIN", ("default", "small"), "default")
+VP_LOCAL_CALLS = env.number("VP_LOCAL_CALLS", max(1, (os.cpu_count() or 2) // 2), minimum=1)
+VP_TEST_PROVIDERS = False
+
+GEMINI_API_KEY = env.text("GEMINI_API_KEY", "")
+OPENAI_API_KEY = env.text("OPENAI_API_KEY", "")
+ELEVEN_API_KEY = env.text("ELEVEN_API_KEY", "")
+GOOGLE_CLOUD_PROJECT = env.text("GOOGLE_CLOUD_PROJECT", "")
+GOOGLE_CLOUD_LOCATION = env.text("GOOGLE_CLOUD_LOCATION", "global")
+GOOGLE_CLOUD_CREDENTIALS = env.text("GOOGLE_CLOUD_CREDENTIALS", "")
+
+LIVEKIT_URL = env.text("LIVEKIT_URL", "")
+LIVEKIT_API_KEY = env.text("LIVEKIT_API_KEY", "")
+LIVEKIT_API_SECRET = env.text("LIVEKIT_API_SECRET", "")
+
+TOOLS_DECIDED_BY_BACKEND = env.flag("TOOLS_DECIDED_BY_BACKEND", default=True)
+
+LOGGING = logging_config(
+    level=env.one_of("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+    as_json=env.one_of("LOG_FORMAT", ("json", "console"), "console") == "json",
+)

@@ -1,0 +1,8 @@
+"""Settings of the test suite: everything installed, test providers allowed."""
+
+from voiceplatform.settings.web import *  # noqa: F403
+from voiceplatform.settings.web import INSTALLED_APPS as WEB_APPS
+
+INSTALLED_APPS = [*WEB_APPS, "voice_worker"]
+VP_TEST_PROVIDERS = True
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,82 @@
+"""Settings of the web process, Celery and every command that is not the worker's."""
+
+from datetime import timedelta
+from typing import Any
+
+from voiceplatform.settings import env
+from voiceplatform.settings.base import *  # noqa: F403
+from voiceplatform.settings.base import BASE_DIR, DATABASES, REDIS_URL
+from voiceplatform.settings.base import INSTALLED_APPS as SHARED_APPS
+from voiceplatform.settings.base import STORAGES as SHARED_STORAGES
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    *SHARED_APPS,
+    "campaigns",
+    "analytics",
+    "voiceplatform",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "voiceplatform.middleware.RequestIdMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "voiceplatform.middleware.StaffTenantMiddleware",
+]
+
+ROOT_URLCONF = "voiceplatform.urls"
+WSGI_APPLICATION = "voiceplatform.wsgi.application"
+LOGIN_REDIRECT_URL = "admin:index"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES["default"]["OPTIONS"] = {
+    **DATABASES["default"].get("OPTIONS", {}),  # type: ignore[dict-item]
+    "pool": {"min_size": 1, "max_size": env.number("DATABASE_POOL_SIZE", 8, minimum=1), "timeout": 10},
+}
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static-collected"
+STORAGES = SHARED_STORAGES | {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("SECURE_COOKIES", default=False)
+SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [], example="https://voice.example.com")
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "outbox-sweep": {"task": "tenants.tasks.sweep_outbox", "schedule": 5.0, "options": {"expires": 5}},
+    "calls-sweep": {"task": "calls.tasks.sweep_calls", "schedule": 5.0, "options": {"expires": 5}},
+}
