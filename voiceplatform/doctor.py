@@ -1,0 +1,121 @@
+"""What the platform depends on, whether it works, and what to do where it does not."""
+
+import json
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from calls.models import WorkerHost
+
+HOST_SILENCE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Check each dependency in the order in which others need it."""
+    checks: list[Callable[[], Finding]] = [_database, _migrations, _broker, _spool, _storage, _speech, _brain, _hosts]
+    for check in checks:
+        finding = check()
+        yield finding
+        if check is _database and not finding.ok:
+            return
+
+
+def _database() -> Finding:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW server_version")
+            return Finding("database", ok=True, detail=f"PostgreSQL {cursor.fetchone()[0]}")
+    except DatabaseError as error:
+        return Finding("database", ok=False, detail=str(error).strip(), fix="Set DATABASE_URL, or start the embedded one: make run")
+
+
+def _migrations() -> Finding:
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    detail = f"{len(waiting)} waiting" if waiting else "all applied"
+    return Finding("migrations", ok=not waiting, detail=detail, fix="manage.py migrate")
+
+
+def _broker() -> Finding:
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as client:
+            info = client.info("server")
+    except redis.RedisError as error:
+        return Finding("broker", ok=False, detail=str(error), fix="Set REDIS_URL, or start the embedded one: make run")
+    return Finding("broker", ok=True, detail=f"{info.get('server_name', 'redis')} {info.get('valkey_version') or info['redis_version']}")
+
+
+def _spool() -> Finding:
+    path: Path = settings.VP_SPOOL
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        return Finding("spool", ok=False, detail=str(error), fix="Point VP_SPOOL at a folder the worker may write")
+    return Finding("spool", ok=True, detail=str(path))
+
+
+def _storage() -> Finding:
+    storage = storages["recordings"]
+    try:
+        name = storage.save("doctor/probe", ContentFile(b"probe"))
+        with storage.open(name) as probe:
+            same = probe.read() == b"probe"
+        storage.delete(name)
+    except OSError as error:
+        return Finding("recordings", ok=False, detail=str(error), fix="Point VP_FILES at a folder the platform may write")
+    return Finding("recordings", ok=same, detail="a probe was written, read and deleted", fix="Check the disk behind VP_FILES")
+
+
+def _speech() -> Finding:
+    if not settings.VP_SPEECH_URL:
+        return Finding("speech", ok=True, detail="no local speech process (VP_SPEECH_URL is empty)")
+    answer = _get_json(f"{settings.VP_SPEECH_URL}/health")
+    if isinstance(answer, str):
+        return Finding("speech", ok=False, detail=answer, fix="Start it with make run; its log is in VP_HOME/logs/speech.log")
+    return Finding("speech", ok=True, detail=f"{answer['stt']['model']}, {answer['tts']['engine']}")
+
+
+def _brain() -> Finding:
+    if not settings.VP_BRAIN_URL:
+        return Finding("brain", ok=True, detail="no local language model (VP_BRAIN_URL is empty)")
+    answer = _get_json(f"{settings.VP_BRAIN_URL.removesuffix('/v1')}/health")
+    if isinstance(answer, str):
+        return Finding("brain", ok=False, detail=answer, fix="Start it with make run; its log is in VP_HOME/logs/brain.log")
+    return Finding("brain", ok=True, detail="answers")
+
+
+def _hosts() -> Finding:
+    alive = WorkerHost.objects.filter(last_beat_at__gte=timezone.now() - HOST_SILENCE).count()
+    fix = "Start one: manage.py run_voice_worker --local (make run does)"
+    return Finding("worker hosts", ok=alive > 0, detail=f"{alive} beating", fix=fix)
+
+
+def _get_json(url: str) -> dict | str:
+    try:
+        with urllib.request.urlopen(url, timeout=3) as response:  # noqa: S310 - a URL from our own settings
+            answer: dict = json.load(response)
+            return answer
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        return f"{url}: {getattr(error, 'reason', error)}"
