@@ -68,7 +68,7 @@ def _agent(*, llm: str, model: str) -> Agent:
             "instructions": INSTRUCTIONS,
             "facts": FACTS,
             "opening": {"greeting": "Thank you for calling {{ business_name }}, this is {{ agent_name }}. How can I help you?"},
-            "brain": brain if llm == "local" else {**brain, "fallback_provider": "local", "fallback_model": "default"},
+            "brain": brain,
         },
         tools={"take_message": {}, "end_call": {}},
     )
