@@ -1,0 +1,37 @@
+"""What the user gave (process environment over `.env`) and what the supervisor hands on.
+
+The supervisor runs before there is a database, so it cannot read Django's settings.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import environ
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class _DotEnv(environ.Env):  # type: ignore[misc]
+    ENVIRON: dict[str, Any] = {}
+
+
+def given() -> dict[str, str]:
+    """The user's variables. Those a surrounding supervisor set (it lists them in VP_SUPERVISED) are left out."""
+    _DotEnv.ENVIRON = {}
+    _DotEnv.read_env(str(PROJECT / ".env"))
+    values = {**_DotEnv.ENVIRON, **{name: value for name, value in os.environ.items() if value.strip()}}
+    for name in values.pop("VP_SUPERVISED", "").split():
+        values.pop(name, None)
+    return values
+
+
+def home_path(values: Mapping[str, str]) -> Path:
+    return Path(values.get("VP_HOME") or PROJECT / ".vp").resolve()
+
+
+def for_children(*, values: Mapping[str, str], exports: Mapping[str, str], home: Path) -> dict[str, str]:
+    """The environment of an application process: the user's values win over the supervisor's."""
+    added = {name: value for name, value in exports.items() if name not in values}
+    return {**added, **values, "VP_HOME": str(home), "VP_SUPERVISED": " ".join(sorted(added))}

@@ -1,0 +1,15 @@
+"""Problems the person at the keyboard can mend: each message says what, where and how."""
+
+
+class EmbeddedError(Exception):
+    exit_code = 1
+
+
+class AlreadyRunning(EmbeddedError):
+    """Another supervisor holds this VP_HOME."""
+
+    exit_code = 3
+
+
+class StartFailed(EmbeddedError):
+    """A service ended or stayed silent before it was ready; the message carries the end of its log."""
