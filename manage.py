@@ -11,11 +11,15 @@ def main() -> None:
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     settings = "voiceplatform.settings.worker" if command in WORKER_COMMANDS else "voiceplatform.settings.web"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
+    # The supervisor starts the database, so it runs before Django can be configured.
     if command == "dev":
-        # The supervisor starts the database, so it runs before Django can be configured.
         from voiceplatform.embedded.__main__ import main as dev
 
         sys.exit(dev(sys.argv[2:]))
+    if command == "demo":
+        from voiceplatform.demo.__main__ import main as demo
+
+        sys.exit(demo(sys.argv[2:]))
 
     from django.core.management import execute_from_command_line
 
