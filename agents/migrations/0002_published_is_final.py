@@ -18,14 +18,15 @@ CREATE TRIGGER agents_version_is_final BEFORE UPDATE OR DELETE ON agents_agentve
 CREATE FUNCTION agents_grant_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     version uuid;
+    version_state text;
 BEGIN
     FOREACH version IN ARRAY CASE TG_OP
         WHEN 'INSERT' THEN ARRAY[NEW.version_id]
         WHEN 'DELETE' THEN ARRAY[OLD.version_id]
         ELSE ARRAY[OLD.version_id, NEW.version_id] END
     LOOP
-        PERFORM 1 FROM agents_agentversion WHERE id = version AND state = 'published' FOR SHARE;
-        IF FOUND THEN
+        SELECT state INTO version_state FROM agents_agentversion WHERE id = version FOR SHARE;
+        IF version_state = 'published' THEN
             RAISE EXCEPTION 'the tools of a published version cannot change' USING ERRCODE = 'restrict_violation';
         END IF;
     END LOOP;

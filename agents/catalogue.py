@@ -1,0 +1,139 @@
+"""Who can run each stage of a conversation, as data: providers, their models, voices and languages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from django.conf import settings
+
+Stage = Literal["llm", "stt", "tts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One vendor of a stage.
+
+    `needs` are the settings (and environment variables) it takes to run it. An empty `languages` means any.
+    Where `voice_pattern` is set, voices outside the list are accepted when they match it.
+    """
+
+    label: str
+    models: Mapping[str, str]
+    needs: tuple[str, ...] = ()
+    voices: Mapping[str, str] | None = None
+    voice_pattern: str = ""
+    languages: tuple[str, ...] = ()
+
+    def missing(self) -> list[str]:
+        """The names in `needs` that this installation has no value for."""
+        return [name for name in self.needs if not getattr(settings, name, "")]
+
+
+# What OpenAI's Whisper models were trained to recognise.
+WHISPER_LANGUAGES = tuple(
+    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha he hi hr ht hu hy id is it ja jw ka kk "
+    "km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sa sd si sk sl sn so sq sr su sv sw ta "
+    "te tg th tk tl tr tt uk ur uz vi yi yo zh".split()
+)
+
+CHIRP_VOICES = {
+    f"en-US-Chirp3-HD-{name}": f"{name} ({kind}, US English)"
+    for name, kind in {
+        "Achernar": "female",
+        "Aoede": "female",
+        "Charon": "male",
+        "Fenrir": "male",
+        "Kore": "female",
+        "Leda": "female",
+        "Orus": "male",
+        "Puck": "male",
+        "Zephyr": "female",
+    }.items()
+}
+
+STAGES: Mapping[Stage, Mapping[str, Provider]] = {
+    "llm": {
+        "local": Provider(
+            label="On this machine",
+            needs=("VP_BRAIN_URL",),
+            models={"default": "Qwen2.5-Coder 1.5B", "small": "Qwen2.5-Coder 0.5B (less exact)"},
+        ),
+        "google": Provider(
+            label="Google Gemini",
+            needs=("GEMINI_API_KEY",),
+            models={
+                "gemini-3.8-flash": "Gemini 3.8 Flash",
+                "gemini-3.5-flash": "Gemini 3.5 Flash",
+                "gemini-3.5-flash-lite": "Gemini 3.5 Flash-Lite",
+                "gemini-3.1-flash-lite": "Gemini 3.1 Flash-Lite",
+                "gemini-4-argon": "Gemini 4 Argon",
+            },
+        ),
+        "openai": Provider(
+            label="OpenAI",
+            needs=("OPENAI_API_KEY",),
+            models={
+                "gpt-6-luna": "GPT-6 Luna",
+                "gpt-6-sol": "GPT-6 Sol",
+                "gpt-6.1-terra": "GPT-6.1 Terra",
+                "gpt-6.1-sol": "GPT-6.1 Sol",
+                "gpt-5.4-mini": "GPT-5.4 mini",
+            },
+        ),
+    },
+    "stt": {
+        "local": Provider(
+            label="On this machine",
+            needs=("VP_SPEECH_URL",),
+            models={"whisper-base": "Whisper base"},
+            languages=WHISPER_LANGUAGES,
+        ),
+        "google": Provider(
+            label="Google Cloud Speech",
+            needs=("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_CREDENTIALS"),
+            models={"chirp_3": "Chirp 3", "telephony": "Telephony"},
+        ),
+        "elevenlabs": Provider(
+            label="ElevenLabs",
+            needs=("ELEVEN_API_KEY",),
+            models={"scribe_v2_realtime": "Scribe v2 realtime"},
+        ),
+    },
+    "tts": {
+        "local": Provider(
+            label="On this machine",
+            needs=("VP_SPEECH_URL",),
+            models={"piper": "Piper (espeak-ng where Piper is absent)"},
+            voices={"joe": "Joe (US English)"},
+            languages=("en",),
+        ),
+        "google": Provider(
+            label="Google Cloud Text-to-Speech",
+            needs=("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_CREDENTIALS"),
+            models={"chirp3-hd": "Chirp 3 HD"},
+            voices=CHIRP_VOICES,
+            voice_pattern=r"[a-z]{2,3}-[A-Z]{2}-Chirp3-HD-[A-Z][a-z]+",
+        ),
+        "elevenlabs": Provider(
+            label="ElevenLabs",
+            needs=("ELEVEN_API_KEY",),
+            models={"eleven_flash_v2_5": "Flash v2.5", "eleven_multilingual_v2": "Multilingual v2"},
+            voices={},
+            voice_pattern=r"[A-Za-z0-9]{20}",
+        ),
+    },
+}
+
+# Predictable stand-ins for tests; offered only where VP_TEST_PROVIDERS is on.
+TEST_PROVIDERS: Mapping[Stage, Provider] = {
+    "llm": Provider(label="Test", models={"rules": "Answers by rule"}),
+    "stt": Provider(label="Test", models={"constant": "Hears a fixed text"}),
+    "tts": Provider(label="Test", models={"tone": "Speaks tones"}, voices={"tone": "Tone"}),
+}
+
+
+def providers(stage: Stage) -> Mapping[str, Provider]:
+    """The providers that may be chosen for a stage here."""
+    if settings.VP_TEST_PROVIDERS:
+        return {**STAGES[stage], "test": TEST_PROVIDERS[stage]}
+    return STAGES[stage]

@@ -1,0 +1,89 @@
+"""The tools an agent may be granted, as data: what staff configure, what the model reads, what a call must allow.
+
+`voice_worker/tools/<key>.py` holds what a tool does; a system check pairs the two.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Risk = Literal["harmless", "writes", "irreversible"]
+
+
+class ToolConfig(BaseModel):
+    """What staff set per grant; a tool without settings uses this class as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolExample:
+    """One exchange that shows the local language model when to use the tool and what to fill in."""
+
+    caller: str
+    say: str
+    slots: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One tool.
+
+    `description` tells the model what the tool does, `guidance` how to use it in a conversation.
+    `parameters` is the JSON Schema of the arguments. Without a `feature_key` every tenant may use it.
+    """
+
+    key: str
+    title: str
+    description: str
+    guidance: str
+    parameters: Mapping[str, Any]
+    risk: Risk
+    example: ToolExample
+    feature_key: str | None = None
+    config_schema: type[BaseModel] = ToolConfig
+
+
+def _text(description: str, max_length: int) -> dict[str, Any]:
+    return {"type": "string", "description": description, "minLength": 1, "maxLength": max_length}
+
+
+def _arguments(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+END_CALL = ToolSpec(
+    key="end_call",
+    title="End the call",
+    description="Hang up. Use it when the caller says goodbye or asks to end the call.",
+    guidance="When the caller says goodbye or has nothing more to ask, say goodbye and end the call in the same turn.",
+    parameters=_arguments(),
+    risk="irreversible",
+    example=ToolExample(caller="Thanks, bye.", say="Goodbye!", slots={}),
+)
+
+TAKE_MESSAGE = ToolSpec(
+    key="take_message",
+    title="Take a message",
+    description="Write down a message for the staff, with the caller's name, phone number and reason.",
+    guidance=(
+        "To take a message you need the caller's name, phone number and reason. Ask for what is missing, one thing at a time. "
+        "Read the name and the number back. Never invent or complete a value the caller has not said."
+    ),
+    parameters=_arguments(
+        caller_name=_text("The caller's name as they said it.", 80),
+        phone=_text("The phone number to call back, digit for digit as the caller said it.", 40),
+        reason=_text("Why they want to be called back, in a few words.", 300),
+    ),
+    risk="writes",
+    example=ToolExample(
+        caller="Tell Dr. Lee that Sam called, my number is 555 0100, about my x-ray.",
+        say="Got it, Sam, 555 0100, about your x-ray. I will pass that on to Dr. Lee.",
+        slots={"caller_name": "Sam", "phone": "555 0100", "reason": "x-ray"},
+    ),
+    feature_key="voice-agent-tool-take-message",
+)
+
+TOOLS: Mapping[str, ToolSpec] = {spec.key: spec for spec in (END_CALL, TAKE_MESSAGE)}
