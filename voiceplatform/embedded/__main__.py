@@ -1,78 +1,123 @@
-"""`python -m voiceplatform.embedded` and `manage.py dev`: start the embedded profile, wait or run a command with it."""
+"""`python -m voiceplatform.embedded` and `manage.py dev`: start the embedded profile, then wait or run a command with it."""
 
 import argparse
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 
-from voiceplatform.embedded import environment
-from voiceplatform.embedded.errors import EmbeddedError
+from voiceplatform.embedded import background, environment
+from voiceplatform.embedded.borrow import borrowed
+from voiceplatform.embedded.console import Console
+from voiceplatform.embedded.errors import EmbeddedError, HomeInUseError
+from voiceplatform.embedded.home import Home
+from voiceplatform.embedded.process import run_attached
+from voiceplatform.embedded.service import Service
 from voiceplatform.embedded.services import SERVICES
 from voiceplatform.embedded.supervisor import Supervisor
+
+LANGUAGE_MODEL_KEYS = ("GEMINI_API_KEY", "OPENAI_API_KEY")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
-    own, _, command = _split(arguments)
-    options = _parser().parse_args(own)
-    try:
-        return _run(options, command)
-    except EmbeddedError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-
-
-def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
-    if "--" not in arguments:
-        return arguments, False, []
-    at = arguments.index("--")
-    return arguments[:at], True, arguments[at + 1 :]
-
-
-def _parser() -> argparse.ArgumentParser:
+    at = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(
         prog="manage.py dev",
         description="Start the embedded profile and wait, or run a command with it: dev [options] [-- command …]",
     )
     add_arguments(parser)
-    return parser
+    options, command = parser.parse_args(arguments[:at]), arguments[at + 1 :]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        return _dispatch(options, command)
+    except EmbeddedError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ",".join(service.name for service in SERVICES)
-    parser.add_argument("--only", metavar="NAMES", default=names, help=f"services to start, separated by commas (all: {names})")
+    parser.add_argument("--only", metavar="NAMES", help=f"services to start, separated by commas; of {names}")
+    parser.add_argument(
+        "--no-wait", action="store_true", help="leave the services running in the background (end them with --stop)"
+    )
+    parser.add_argument("--stop", action="store_true", help="end the supervisor that runs on this VP_HOME")
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 
 
-def _run(options: argparse.Namespace, command: list[str]) -> int:
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
     values = environment.given()
-    names = [name for name in options.only.split(",") if name]
-    with Supervisor(environment.home_path(values), SERVICES, values=values) as supervisor:
-        supervisor.start(names)
+    home = Home(environment.home_path(values))
+    if options.stop:
+        return background.stop(home, console=Console())
+    services = _chosen(options.only, values)
+    if options.no_wait and not command:
+        return background.start(home, only=options.only, console=Console())
+    while True:
+        try:
+            return _supervise(
+                home, services, values=values, command=command, strict=bool(options.only), ready_fd=options.ready_fd
+            )
+        except HomeInUseError:
+            if not command:
+                raise
+        with borrowed(home, services, values=values, console=Console()) as env:
+            if env is not None:
+                return run_attached(command, env=env)
+
+
+def _chosen(only: str | None, values: dict[str, str]) -> list[Service]:
+    known = {service.name: service for service in SERVICES}
+    if only is None:
+        key = next((name for name in LANGUAGE_MODEL_KEYS if values.get(name)), None)
+        return [service for service in SERVICES if not (key and service.name == "brain")]
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in known]:
+        raise EmbeddedError(
+            f"There is no service {unknown[0]!r}. Example: --only {','.join(list(known)[:2])}. Known: {', '.join(known)}."
+        )
+    return [service for service in SERVICES if service.name in names]
+
+
+def _supervise(
+    home: Home, services: list[Service], *, values: dict[str, str], command: list[str], strict: bool, ready_fd: int | None
+) -> int:
+    console = Console()
+    with Supervisor(home.root, SERVICES, values=values, console=console) as supervisor:
+        supervisor.start([service.name for service in services if not service.migrated], strict=strict)
+        if application := [service.name for service in services if service.migrated]:
+            supervisor.migrate()
+            supervisor.start(application, strict=strict)
         if command:
-            return _run_command(command, env=supervisor.environment())
-        _wait()
+            code = run_attached(command, env=supervisor.environment())
+            supervisor.wait_for_borrowers()
+            return code
+        if web := supervisor.urls.get("web"):
+            console.say(f"web at {web}/admin/")
+        if ready_fd is None:
+            console.say("Ctrl-C stops everything.")
+        else:
+            background.report_ready(ready_fd)
+        _wait(supervisor)
+        console.say("stopping …")
     return 0
 
 
-def _run_command(command: list[str], *, env: dict[str, str]) -> int:
-    """Ctrl-C reaches the command by the terminal; a SIGTERM is passed on. Either way its exit code is ours."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _wait(supervisor: Supervisor) -> None:
+    stopped = threading.Event()
     try:
-        process = subprocess.Popen(command, env=env, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # noqa: PLW1509
-    except OSError as error:
-        raise EmbeddedError(f"{command[0]} cannot be run: {error.strerror}") from error
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    code = process.wait()
-    return 128 - code if code < 0 else code
-
-
-def _wait() -> None:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+        while not stopped.wait(1):
+            supervisor.check()
+    except KeyboardInterrupt:
+        return
 
 
 if __name__ == "__main__":

@@ -6,22 +6,16 @@ The supervisor runs before there is a database, so it cannot read Django's setti
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import environ
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-class _DotEnv(environ.Env):  # type: ignore[misc]
-    ENVIRON: dict[str, Any] = {}
-
-
 def given() -> dict[str, str]:
-    """The user's variables. Those a surrounding supervisor set (it lists them in VP_SUPERVISED) are left out."""
-    _DotEnv.ENVIRON = {}
-    _DotEnv.read_env(str(PROJECT / ".env"))
-    values = {**_DotEnv.ENVIRON, **{name: value for name, value in os.environ.items() if value.strip()}}
+    """The user's variables; those a surrounding supervisor set (it lists them in VP_SUPERVISED) are left out."""
+    environ.Env.read_env(str(PROJECT / ".env"), overwrite=False)
+    values = {name: value for name, value in os.environ.items() if value.strip()}
     for name in values.pop("VP_SUPERVISED", "").split():
         values.pop(name, None)
     return values

@@ -5,11 +5,11 @@ class EmbeddedError(Exception):
     exit_code = 1
 
 
-class AlreadyRunning(EmbeddedError):
+class HomeInUseError(EmbeddedError):
     """Another supervisor holds this VP_HOME."""
 
     exit_code = 3
 
 
-class StartFailed(EmbeddedError):
+class StartError(EmbeddedError):
     """A service ended or stayed silent before it was ready; the message carries the end of its log."""

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from signal import SIGKILL, SIGTERM, Signals
+from signal import SIGKILL, Signals
 
 from voiceplatform.embedded.process import command_line, start_time
 
@@ -32,14 +32,15 @@ def signal_and_wait(pids: Iterable[int], number: Signals, *, seconds: float) -> 
         time.sleep(0.02)
 
 
-def end_recorded(services: Mapping[str, Mapping[str, int]], *, seconds: float = 5) -> list[str]:
+def end_recorded(services: Mapping[str, Mapping[str, int]], *, seconds: float = 10) -> list[str]:
     """Ends the processes of an earlier supervisor's state file that still live; returns their services' names."""
-    alive = {
-        name: entry["pid"]
-        for name, entry in services.items()
-        if (began := start_time(entry["pid"])) is not None and began == entry["born"]
-    }
-    for stop in (SIGTERM, SIGKILL):
-        still = [pid for name, pid in alive.items() if start_time(pid) == services[name]["born"]]
-        signal_and_wait(still, stop, seconds=seconds)
-    return sorted(alive)
+    alive = {name: entry for name, entry in services.items() if _lives(entry)}
+    for name, entry in reversed(alive.items()):
+        signal_and_wait([entry["pid"]], Signals(entry["stop"]), seconds=seconds)
+        if _lives(entry) and name != "postgres":  # which has its own, gentler way
+            signal_and_wait([entry["pid"]], SIGKILL, seconds=seconds)
+    return list(alive)
+
+
+def _lives(entry: Mapping[str, int]) -> bool:
+    return start_time(entry["pid"]) == entry["born"]

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from voiceplatform.embedded.accounts import Account
+from voiceplatform.embedded.errors import EmbeddedError
 
 LOG_LIMIT = 5 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
@@ -97,3 +98,28 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def run_attached(command: Sequence[str], *, env: Mapping[str, str]) -> int:
+    """Runs a command in the foreground and returns its exit code.
+
+    Ctrl-C reaches it by the terminal, so it is left to the command; SIGTERM is passed on.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(list(command), env=dict(env), preexec_fn=partial(_foreground, os.getpid()))  # noqa: PLW1509
+    except OSError as error:
+        signal.signal(signal.SIGINT, before)
+        raise EmbeddedError(f"{command[0]} cannot be run: {error.strerror}") from error
+    earlier = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        code = process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, earlier)
+    return 128 - code if code < 0 else code
+
+
+def _foreground(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _die_with_parent(signal.SIGTERM, parent)

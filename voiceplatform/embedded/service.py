@@ -30,7 +30,7 @@ class Launch:
     """One way to run a service; a crashed service is run again in the same way."""
 
     argv: Sequence[str]
-    ready: Callable[[], bool]
+    ready: Callable[[], bool] | None  # None: it answers nobody; ready when it has lived for a moment
     exports: Mapping[str, str] = field(default_factory=dict)  # what other processes learn through run/env
     env: Mapping[str, str] | None = None  # None: an application process, which gets everything
     cwd: Path = Path("/")
@@ -46,6 +46,7 @@ class Service:
     replaced_by: tuple[str, ...] = ()  # variables by which the user names a server of their own
     after: tuple[str, ...] = ()  # services that must be ready first, where they run at all
     migrated: bool = False  # needs the database's tables
+    optional: bool = False  # the platform is of use without it; matters only to `Supervisor.start(…, strict=False)`
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 10
     start_timeout: float = 60

@@ -1,7 +1,123 @@
 """The services of the embedded profile, in the order they start."""
 
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import redis
+
+from voiceplatform.embedded.environment import PROJECT
+from voiceplatform.embedded.errors import EmbeddedError
 from voiceplatform.embedded.postgres import POSTGRES
-from voiceplatform.embedded.service import Service
+from voiceplatform.embedded.preflight import check_cpu, web_port
+from voiceplatform.embedded.service import Context, Launch, Service
 from voiceplatform.embedded.valkey import VALKEY
 
-SERVICES: tuple[Service, ...] = (POSTGRES, VALKEY)
+SPEECH_MODELS = ("whisper-base", "voice-joe")
+MANAGE = [sys.executable, str(PROJECT / "manage.py")]
+
+
+def answers(url: str) -> Callable[[], bool]:
+    """A ready check: GET returns 200."""
+
+    def check() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 a loopback address of ours
+                return bool(response.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    return check
+
+
+def _brain(context: Context) -> Launch | None:
+    from voiceplatform.embedded import models  # noqa: PLC0415 imported only where a local model runs
+
+    check_cpu()
+    port = context.home.port("brain")
+    try:
+        if not (argv := models.brain_command(port)):
+            models.ensure([models.brain_name()])
+            argv = models.brain_command(port)
+    except models.ModelError as error:
+        raise EmbeddedError(str(error)) from error
+    if not argv:
+        raise EmbeddedError("The xllamacpp package is not installed. Mend: pip install -r requirements-embedded.txt")
+    root = f"http://127.0.0.1:{port}"
+    url = f"{root}/v1"
+    return Launch(argv=argv, ready=answers(f"{root}/health"), exports={"VP_BRAIN_URL": url}, url=url, cwd=PROJECT)
+
+
+def _speech(context: Context) -> Launch | None:
+    from voiceplatform.embedded import models, speech  # noqa: PLC0415 as above
+
+    port = context.home.port("speech")
+    try:
+        models.ensure(SPEECH_MODELS)
+        argv = speech.speech_command(port)
+    except models.ModelError as error:
+        raise EmbeddedError(str(error)) from error
+    url = f"http://127.0.0.1:{port}"
+    return Launch(argv=argv, ready=answers(f"{url}/health"), exports={"VP_SPEECH_URL": url}, url=url, cwd=PROJECT)
+
+
+def _web(context: Context) -> Launch:
+    port = web_port(context.values)
+    url = f"http://127.0.0.1:{port}"
+    argv = [sys.executable, "-m", "gunicorn", "voiceplatform.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
+    argv += ["--threads", "8", "--timeout", "60", "--graceful-timeout", "5", "--access-logfile", "-"]
+    return Launch(
+        argv=argv,
+        ready=answers(f"{url}/healthz"),
+        exports={"VP_WEB_URL": url},
+        url=url,
+        cwd=PROJECT,
+        before=lambda: _collect(context),
+    )
+
+
+def _collect(context: Context) -> None:
+    """Style sheets and scripts of the admin, gathered for WhiteNoise."""
+    command = [*MANAGE, "collectstatic", "--noinput"]
+    done = subprocess.run(command, env=context.environment(), cwd=PROJECT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EmbeddedError(f"manage.py collectstatic failed: {done.stderr.strip()[-500:]}")
+
+
+def _celery(context: Context) -> Launch:
+    argv = [sys.executable, "-m", "celery", "-A", "voiceplatform.celery", "worker", "--loglevel", "INFO", "--concurrency", "2"]
+    url = context.environment().get("REDIS_URL", "")
+
+    def listens() -> bool:
+        """The worker subscribes to its control channel once it takes tasks."""
+        try:
+            with redis.Redis.from_url(url, socket_timeout=2) as client:
+                return bool(client.pubsub_channels("*celery.pidbox"))
+        except redis.RedisError:
+            return False
+
+    return Launch(argv=[*argv, "--without-gossip", "--without-mingle"], ready=listens, cwd=PROJECT)
+
+
+def _beat(context: Context) -> Launch:
+    schedule = context.home.run / "celerybeat-schedule"
+    argv = [sys.executable, "-m", "celery", "-A", "voiceplatform.celery", "beat", "--loglevel", "INFO"]
+    return Launch(argv=[*argv, "--schedule", str(schedule), "--pidfile="], ready=None, cwd=PROJECT)
+
+
+def _host(_context: Context) -> Launch:
+    return Launch(argv=[*MANAGE, "run_voice_worker", "--local"], ready=None, cwd=PROJECT)
+
+
+SERVICES: tuple[Service, ...] = (
+    POSTGRES,
+    VALKEY,
+    Service(name="brain", launch=_brain, replaced_by=("VP_BRAIN_URL",), optional=True, start_timeout=180),
+    Service(name="speech", launch=_speech, replaced_by=("VP_SPEECH_URL",), optional=True, start_timeout=120),
+    Service(name="web", launch=_web, migrated=True),
+    Service(name="celery", launch=_celery, migrated=True, grace=20),
+    Service(name="beat", launch=_beat, migrated=True),
+    Service(name="host", launch=_host, migrated=True, after=("brain", "speech"), grace=20),
+)

@@ -12,6 +12,7 @@ from voiceplatform.embedded.process import cap_log, kill_group, log_tail, spawn,
 from voiceplatform.embedded.service import Launch, Service
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 0.5, 30.0, 60.0
+SILENT_READY_AFTER = 1.5  # for a service that answers nobody
 
 
 class State(Enum):
@@ -36,30 +37,33 @@ class Unit:
         say: Callable[[str], None],
     ) -> None:
         self.service, self.launch, self.log = service, launch, log
-        self.state, self.problem, self.took, self.born = State.WAITING, "", 0.0, 0
+        self.state, self.problem, self.born = State.WAITING, "", 0
         self.process: subprocess.Popen[bytes] | None = None
         self._environment, self._say = environment, say
-        self._since = time.monotonic()
+        self._since = self._next_check = 0.0
         self._delay, self._was_ready = FIRST_DELAY, False
 
+    @property
+    def settled(self) -> bool:
+        return self.state not in {State.WAITING, State.STARTING}
+
     def step(self) -> None:
-        match self.state:
-            case State.STARTING:
-                self._watch_start()
-            case State.READY:
-                if self.process is not None and self.process.poll() is not None:
-                    self._ended()
-                elif time.monotonic() - self._since > HEALTHY_AFTER:
-                    self._delay = FIRST_DELAY
-            case State.BACKING_OFF if time.monotonic() >= self._since + self._delay:
-                self._delay = min(self._delay * 2, LONGEST_DELAY)
-                self.begin()
-            case _:
-                pass
+        now = time.monotonic()
+        if self.state is State.STARTING:
+            self._watch_start(now)
+        elif self.state is State.READY and self.process and (code := self.process.poll()) is not None:
+            self._forget_process()
+            self._back_off(f"{self.service.name} {_how(code)}")
+        elif self.state is State.READY and now - self._since > HEALTHY_AFTER:
+            self._delay = FIRST_DELAY
+        elif self.state is State.BACKING_OFF and now >= self._since + self._delay:
+            self._delay = min(self._delay * 2, LONGEST_DELAY)
+            self.begin()
 
     def begin(self) -> None:
         """Starts the process; the thread that calls this must live as long as the service."""
-        self._since, self.state = time.monotonic(), State.STARTING
+        self._since = self._next_check = time.monotonic()
+        self.state = State.STARTING
         cap_log(self.log)
         try:
             self.launch.before()
@@ -77,51 +81,54 @@ class Unit:
         self.born = start_time(self.process.pid) or 0
 
     def stop(self) -> None:
-        process, self.state = self.process, State.STOPPED
-        if process is None:
+        self._end()
+        self.state = State.STOPPED
+
+    def _end(self) -> None:
+        if self.process is None:
             return
-        for number, patience in ((self.service.stop_signal, self.service.grace), (signal.SIGKILL, 5)):
-            if process.poll() is None:
-                process.send_signal(number)
+        for number, patience in ((self.service.stop_signal, self.service.grace), (signal.SIGKILL, 5.0)):
+            self.process.send_signal(number)
             try:
-                process.wait(timeout=patience)
+                self.process.wait(timeout=patience)
                 break
             except subprocess.TimeoutExpired:
                 continue
-        kill_group(process.pid)
+        self._forget_process()
 
-    def _watch_start(self) -> None:
-        code = self.process.poll() if self.process else None
-        if code is not None:
+    def _watch_start(self, now: float) -> None:
+        if self.process is None:
+            return
+        if (code := self.process.poll()) is not None:
+            self._forget_process()
             self._fail(f"{self.service.name} {_how(code)} before it was ready. The end of {self.log}:\n{log_tail(self.log)}")
             return
+        if now < self._next_check:
+            return
+        waited = now - self._since
+        self._next_check = now + min(0.5, 0.03 + waited / 10)
         try:
-            ready = self.launch.ready()
+            ready = self.launch.ready() if self.launch.ready else waited > SILENT_READY_AFTER
         except EmbeddedError as error:
-            self._kill()
+            self._end()
             self._fail(str(error))
             return
-        waited = time.monotonic() - self._since
         if ready:
-            self.took, self._since, self.state = waited, time.monotonic(), State.READY
-            if self._was_ready:
-                self._say(f"{self.service.name}: ready again after {waited:.1f} s")
-            self._was_ready = True
+            self._become_ready(waited)
         elif waited > self.service.start_timeout:
-            self._kill()
+            self._end()
             self._fail(f"{self.service.name} is not ready after {waited:.0f} s. The end of {self.log}:\n{log_tail(self.log)}")
 
-    def _kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            kill_group(self.process.pid)
+    def _become_ready(self, waited: float) -> None:
+        self._since, self.state = time.monotonic(), State.READY
+        if self._was_ready:
+            self._say(f"{self.service.name:<10} ready again after {waited:.1f} s")
+        self._was_ready = True
 
-    def _ended(self) -> None:
-        if self.process is None or self.process.returncode is None:
-            return
-        kill_group(self.process.pid)
-        self._back_off(f"{self.service.name} {_how(self.process.returncode)}")
+    def _forget_process(self) -> None:
+        if self.process is not None:
+            kill_group(self.process.pid)
+            self.process = None
 
     def _fail(self, problem: str) -> None:
         """A first start that fails is for the user to mend; one that worked before is tried again."""
