@@ -11,3 +11,32 @@ class NoTenantScopeError(TenantsError):
 
 class TenantNotActiveError(TenantsError):
     """The tenant is suspended or closing: no new work begins."""
+
+
+class UnknownTopicError(TenantsError):
+    """News was published, or listened to, that `tenants/topics.py` does not name."""
+
+
+class NotInTransactionError(TenantsError):
+    """News was published outside the transaction of the change it tells of."""
+
+
+class LeaseLostError(TenantsError):
+    """Another drain took the delivery over; what this handler wrote is rolled back."""
+
+
+class UnknownFeatureError(TenantsError):
+    """The registry of features does not know the key."""
+
+
+class InvalidFeatureConfigError(TenantsError):
+    """The configuration of a feature does not fit its schema; `errors` says which field and why."""
+
+    def __init__(self, key: str, errors: dict[str, str]) -> None:
+        self.key = key
+        self.errors = errors
+        super().__init__(f"{key}: " + "; ".join(f"{field}: {message}" for field, message in errors.items()))
+
+
+class InvalidAuditDataError(TenantsError):
+    """An audit event would hold something other than ids, field names and states."""

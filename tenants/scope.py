@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import structlog
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 class _Everyone:
     """The scope of staff who look at all tenants at once."""
 
+    def __repr__(self) -> str:
+        return "EVERYONE"
+
 
 EVERYONE: Final = _Everyone()
-_scope: ContextVar[UUID | _Everyone | None] = ContextVar("tenant_scope", default=None)
+Scope = UUID | _Everyone
+_scope: ContextVar[Scope | None] = ContextVar("tenant_scope", default=None)
 
 
 @contextmanager
@@ -28,9 +32,7 @@ def tenant_scope(tenant: "Tenant | UUID") -> Iterator[None]:
 
     Raises NoTenantScopeError for anything else and inside another tenant's scope.
     """
-    tenant_id = getattr(tenant, "pk", tenant)
-    if not isinstance(tenant_id, UUID):
-        raise NoTenantScopeError(f"tenant_scope needs one saved tenant or its id, not {type(tenant).__name__}")
+    tenant_id = _tenant_id(tenant)
     current = _scope.get()
     if isinstance(current, UUID) and current != tenant_id:
         raise NoTenantScopeError(f"already in the scope of tenant {current}")
@@ -40,6 +42,17 @@ def tenant_scope(tenant: "Tenant | UUID") -> Iterator[None]:
             yield
     finally:
         _scope.reset(token)
+
+
+def _tenant_id(tenant: Any) -> UUID:
+    if isinstance(tenant, UUID):
+        return tenant
+    meta = getattr(tenant, "_meta", None)
+    # Every unsaved row has an id already, so the id alone does not say that the tenant exists.
+    if meta is None or meta.label != "tenants.Tenant" or isinstance(tenant, type) or tenant._state.adding:
+        raise NoTenantScopeError(f"tenant_scope needs one saved tenant or its id, not {type(tenant).__name__}")
+    tenant_id: UUID = tenant.pk
+    return tenant_id
 
 
 @contextmanager
@@ -54,7 +67,7 @@ def all_tenants() -> Iterator[None]:
         _scope.reset(token)
 
 
-def current_scope() -> "UUID | _Everyone":
+def current_scope() -> Scope:
     """The tenant in scope, or EVERYONE. Raises NoTenantScopeError when neither was entered."""
     scope = _scope.get()
     if scope is None:

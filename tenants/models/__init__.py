@@ -1,14 +1,38 @@
-from tenants.models.base import TenantForeignKey, TenantManager, TenantModel, TenantQuerySet, UUIDModel, scoped_manager, tenant_key
+from tenants.models.audit import AuditEvent
+from tenants.models.base import (
+    TenantForeignKey,
+    TenantManager,
+    TenantModel,
+    TenantQuerySet,
+    UUIDModel,
+    scoped_manager,
+    tenant_key,
+)
+from tenants.models.feature import TenantFeature
+from tenants.models.limits import TenantLimits
+from tenants.models.outbox import OutboxDelivery, OutboxEvent, OutboxSequence
 from tenants.models.tenant import Membership, Tenant, User
+from tenants.models.usage import DefaultRate, Kind, TenantRate, Unit, UsageRecord
 
 __all__ = [
+    "AuditEvent",
+    "DefaultRate",
+    "Kind",
     "Membership",
+    "OutboxDelivery",
+    "OutboxEvent",
+    "OutboxSequence",
     "Tenant",
+    "TenantFeature",
     "TenantForeignKey",
+    "TenantLimits",
     "TenantManager",
     "TenantModel",
     "TenantQuerySet",
+    "TenantRate",
     "UUIDModel",
+    "Unit",
+    "UsageRecord",
     "User",
     "scoped_manager",
     "tenant_key",

@@ -4,10 +4,14 @@ from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 
 from tenants.models.base import TenantModel, UUIDModel, tenant_key
+from voiceplatform.lib.ids import uuid7
+
+validate_currency = RegexValidator(r"^[A-Z]{3}$", "Use an ISO code of three capital letters, such as USD or EUR.")
 
 
 def validate_timezone(name: str) -> None:
@@ -44,11 +48,14 @@ class Tenant(UUIDModel):
         validators=[validate_timezone],
         help_text="Agents tell dates and times in this zone, e.g. America/Chicago.",
     )
-    currency = models.CharField(max_length=3, default="USD", help_text="ISO code all costs are shown in, e.g. USD.")
+    currency = models.CharField(
+        max_length=3, default="USD", validators=[validate_currency], help_text="ISO code all costs are shown in, e.g. USD."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
+        permissions = [("see_all_tenants", "Can see every tenant")]
         constraints = [models.CheckConstraint(name="tenant_not_its_own_agency", condition=Q(agency=None) | ~Q(agency=F("id")))]
 
     def __str__(self) -> str:
@@ -70,7 +77,7 @@ class Tenant(UUIDModel):
 class User(AbstractUser):
     """A person who signs in: staff of the agency, or a member of tenants."""
 
-    id = models.UUIDField(primary_key=True, default=UUIDModel._meta.get_field("id").default, editable=False)
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
 
 
 class Membership(TenantModel):
@@ -92,7 +99,9 @@ class Membership(TenantModel):
     class Meta(TenantModel.Meta):
         constraints = [
             tenant_key("membership"),
-            models.UniqueConstraint(fields=["tenant", "user"], name="membership_once", violation_error_message="Already a member."),
+            models.UniqueConstraint(
+                fields=["tenant", "user"], name="membership_once", violation_error_message="Already a member."
+            ),
         ]
 
     def __str__(self) -> str:

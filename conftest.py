@@ -1,0 +1,67 @@
+"""Fixtures every app's tests may use: tenants, users and members on a real PostgreSQL."""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from django.db import connection
+
+from tenants.models import Membership, Tenant, User
+from tenants.scope import tenant_scope
+from tenants.services.tenants import add_member, create_tenant
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def make_tenant(db: None) -> Callable[..., Tenant]:
+    def make(**fields: Any) -> Tenant:
+        number = next(_numbers)
+        return create_tenant(**{"name": f"Tenant {number}", "slug": f"tenant-{number}"} | fields)
+
+    return make
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., User]:
+    def make(**fields: Any) -> User:
+        return User.objects.create_user(**{"username": f"user-{next(_numbers)}"} | fields)
+
+    return make
+
+
+@pytest.fixture
+def make_member(make_user: Callable[..., User]) -> Callable[..., Membership]:
+    def make(tenant: Tenant, *, role: str = "viewer", **fields: Any) -> Membership:
+        with tenant_scope(tenant):
+            return add_member(user=make_user(**fields), role=role)
+
+    return make
+
+
+@pytest.fixture
+def tenant(make_tenant: Callable[..., Tenant]) -> Tenant:
+    return make_tenant()
+
+
+@pytest.fixture
+def other_tenant(make_tenant: Callable[..., Tenant]) -> Tenant:
+    return make_tenant()
+
+
+@pytest.fixture
+def scope(tenant: Tenant) -> Iterator[Tenant]:
+    """The test runs in the scope of `tenant`."""
+    with tenant_scope(tenant):
+        yield tenant
+
+
+@pytest.fixture
+def database_env(transactional_db: None) -> dict[str, str]:
+    """The environment in which another process sees this test's committed rows."""
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    url = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
+    return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "voiceplatform.settings.test"}

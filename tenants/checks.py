@@ -1,0 +1,51 @@
+"""System checks: references between tenant-owned rows stay inside their tenant."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+
+
+@register("models")
+def check_tenant_references(app_configs: Any = None, **_kwargs: Any) -> list[CheckMessage]:
+    from tenants.models import TenantModel  # noqa: PLC0415 - checks are registered before the models are loaded
+
+    chosen = {config.label for config in app_configs} if app_configs else None
+    return [
+        problem
+        for model in apps.get_models(include_auto_created=True)
+        if issubclass(model, TenantModel) and (chosen is None or model._meta.app_label in chosen)
+        for problem in (*_check_keys(model), *_check_fields(model))
+    ]
+
+
+def _check_keys(model: type[models.Model]) -> Iterator[CheckMessage]:
+    from tenants.models import TenantForeignKey  # noqa: PLC0415
+
+    for key in model._meta.constraints:
+        if not isinstance(key, TenantForeignKey):
+            continue
+        try:
+            field = key.foreign_key(model)
+        except FieldDoesNotExist:
+            yield Error(f"{key.name}: {key.field!r} is not a foreign key.", obj=model, id="tenants.E001")
+            continue
+        if field.db_constraint:
+            yield Error(f"{key.name}: {key.field!r} needs db_constraint=False.", obj=model, id="tenants.E002")
+        target = field.related_model._meta
+        if ("tenant", "id") not in [c.fields for c in target.constraints if isinstance(c, models.UniqueConstraint)]:
+            yield Error(f"{key.name}: {target.label} has no tenant_key.", obj=model, id="tenants.E003")
+
+
+def _check_fields(model: type[models.Model]) -> Iterator[CheckMessage]:
+    from tenants.models import TenantForeignKey, TenantModel  # noqa: PLC0415
+
+    kept_inside = {key.field for key in model._meta.constraints if isinstance(key, TenantForeignKey)}
+    for field in model._meta.local_fields:
+        target = field.related_model
+        if isinstance(target, type) and issubclass(target, TenantModel) and field.name not in kept_inside:
+            hint = f'Add TenantForeignKey(field="{field.name}", name=…) to Meta.constraints.'
+            yield Error(f"{field.name!r} could refer to another tenant's row.", hint=hint, obj=model, id="tenants.E004")
