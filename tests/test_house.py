@@ -44,7 +44,11 @@ def test_every_child_of_the_composition_package_is_in_the_layer_contract() -> No
 @pytest.mark.parametrize(
     ("settings", "load", "absent"),
     [
-        ("web", "import voiceplatform.urls, voiceplatform.celery as c; c.app.loader.import_default_modules()", ["livekit.agents", "piper"]),
+        (
+            "web",
+            "import voiceplatform.urls, voiceplatform.celery as c; c.app.loader.import_default_modules()",
+            ["livekit.agents", "piper"],
+        ),
         (
             "worker",
             "import voice_worker.entrypoint",

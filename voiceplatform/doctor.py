@@ -46,7 +46,9 @@ def _database() -> Finding:
             cursor.execute("SHOW server_version")
             return Finding("database", ok=True, detail=f"PostgreSQL {cursor.fetchone()[0]}")
     except DatabaseError as error:
-        return Finding("database", ok=False, detail=str(error).strip(), fix="Set DATABASE_URL, or start the embedded one: make run")
+        return Finding(
+            "database", ok=False, detail=str(error).strip(), fix="Set DATABASE_URL, or start the embedded one: make run"
+        )
 
 
 def _migrations() -> Finding:
@@ -62,7 +64,9 @@ def _broker() -> Finding:
             info = client.info("server")
     except redis.RedisError as error:
         return Finding("broker", ok=False, detail=str(error), fix="Set REDIS_URL, or start the embedded one: make run")
-    return Finding("broker", ok=True, detail=f"{info.get('server_name', 'redis')} {info.get('valkey_version') or info['redis_version']}")
+    return Finding(
+        "broker", ok=True, detail=f"{info.get('server_name', 'redis')} {info.get('valkey_version') or info['redis_version']}"
+    )
 
 
 def _spool() -> Finding:

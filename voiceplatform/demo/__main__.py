@@ -76,7 +76,16 @@ def _seed(supervisor: Supervisor, *, llm_provider: str, small: bool) -> dict[str
 
 def _call(supervisor: Supervisor, *, agent_id: str, persona: str) -> bool:
     """Runs the call in a process of its own; true when it ended well and the independent check holds."""
-    command = [sys.executable, str(environment.PROJECT / "manage.py"), "simulate_call", "--agent", agent_id, "--persona", persona, "--check"]
+    command = [
+        sys.executable,
+        str(environment.PROJECT / "manage.py"),
+        "simulate_call",
+        "--agent",
+        agent_id,
+        "--persona",
+        persona,
+        "--check",
+    ]
     return subprocess.run(command, env=supervisor.environment(), check=False).returncode == 0
 
 

@@ -21,7 +21,15 @@ class Vendor:
 
 
 VENDORS = (
-    Vendor("google", "Gemini", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "https://generativelanguage.googleapis.com", "/v1beta/models", "x-goog-api-key"),
+    Vendor(
+        "google",
+        "Gemini",
+        "GEMINI_API_KEY",
+        "GOOGLE_GEMINI_BASE_URL",
+        "https://generativelanguage.googleapis.com",
+        "/v1beta/models",
+        "x-goog-api-key",
+    ),
     Vendor("openai", "OpenAI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1", "/models", "Authorization"),
 )
 
