@@ -14,7 +14,7 @@ from voiceplatform.embedded.speech.mel import HOP, RATE, log_mel
 from voiceplatform.embedded.speech.resample import Samples
 
 _FULL_FRAMES = 3000
-_PADDING_S = 3.0  # with less silence after the words the model starts to repeat itself
+_PADDING_S = 5.0  # with less silence after the words the model repeats short ones
 _LONGEST_S = 26.0
 _TOKENS_PER_S, _SPARE_TOKENS = 7, 16
 _MOST_TOKENS = 440
@@ -43,7 +43,7 @@ class _Decoded:
 
     def loops(self) -> bool:
         raw = self.text.encode()
-        return self.capped or (len(raw) > 40 and len(raw) / len(zlib.compress(raw)) > _LOOP_RATIO)
+        return self.capped or len(raw) / len(zlib.compress(raw)) > _LOOP_RATIO or is_repetition(self.text)
 
 
 SILENCE = Transcript("", 1.0, 0.0)
@@ -84,7 +84,7 @@ class Recogniser:
         if decoded.loops() and frames < _FULL_FRAMES:
             decoded = self._decode(samples, language=language, frames=_FULL_FRAMES)
         text = _ANNOTATION.sub("", decoded.text).strip()
-        if decoded.loops() or not is_speech(text=text, decoded=decoded):
+        if decoded.capped or not is_speech(text=text, decoded=decoded):
             text = ""
         return Transcript(text, decoded.no_speech_prob, decoded.avg_logprob)
 
@@ -104,6 +104,16 @@ class Recogniser:
         text = self._tokenizer.decode(tokens, skip_special_tokens=True).strip()
         logprob = result.scores[0] * len(tokens) / (len(tokens) + 1)
         return _Decoded(text, len(tokens), result.no_speech_prob, logprob, capped=len(tokens) >= cap)
+
+
+def is_repetition(text: str) -> bool:
+    """The same words over and over: three times, or twice when they are a phrase."""
+    words = re.findall(r"\w+", text.lower())
+    for unit in range(1, len(words) // 2 + 1):
+        times, rest = divmod(len(words), unit)
+        if words == words[:unit] * times + words[:rest] and times >= (3 if unit < 3 else 2):
+            return True
+    return False
 
 
 def is_speech(*, text: str, decoded: _Decoded) -> bool:
