@@ -1,15 +1,21 @@
 """The settings of an agent version: one schema that forms, validation, compilation and the worker share.
 
-Each field carries what a form shows: title, help, unit (in `json_schema_extra`), range and default.
+Each field carries what a form shows: title, help, unit and widget (in `json_schema_extra`), range and default.
+Strings are stored as a form would send them: stripped, with plain newlines, and only multi-line fields keep newlines.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 SCHEMA_VERSION = 1
 INSTRUCTIONS_MAX_CHARS = 40_000
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+TEMPLATE_FIELDS = ("instructions", "opening.greeting")
+"""The fields rendered as Liquid, with the variables of the call."""
+
+_NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+Line = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 
 
 def setting(default: Any, title: str, help_text: str, *, unit: str = "", widget: str = "", **limits: Any) -> Any:
@@ -18,8 +24,29 @@ def setting(default: Any, title: str, help_text: str, *, unit: str = "", widget:
     return Field(default, title=title, description=help_text, json_schema_extra=extra, **limits)
 
 
+def _plain_text(text: str, *, multiline: bool) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not multiline:
+        text = text.strip().replace("\n", " ")
+    if found := _NOT_TEXT.search(text):
+        raise ValueError(f"the character U+{ord(found.group()):04X} cannot be used here")
+    return text
+
+
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable_text(cls, value: object, info: ValidationInfo) -> object:
+        """Normalise newlines and refuse characters a database or a voice cannot take."""
+        extra = cls.model_fields[str(info.field_name)].json_schema_extra
+        widget = extra.get("widget") if isinstance(extra, dict) else ""
+        if isinstance(value, str):
+            return _plain_text(value, multiline=widget == "textarea")
+        if widget == "lines" and isinstance(value, list | tuple):
+            return [_plain_text(line, multiline=False) if isinstance(line, str) else line for line in value]
+        return value
 
 
 class Opening(Section):
@@ -40,11 +67,20 @@ class Opening(Section):
     )
     greeting_interruptible: bool = setting(True, "Greeting can be interrupted", "Off: the caller hears the greeting to its end.")
 
+    @field_validator("greeting")
+    @classmethod
+    def _greets_when_first(cls, greeting: str, info: ValidationInfo) -> str:
+        if not greeting and info.data.get("first_speaker") != "caller":
+            raise ValueError("write a greeting, or let the caller speak first")
+        return greeting
+
 
 class Variable(Section):
     """A value given when the call is placed, usable in greeting and instructions."""
 
-    name: str = setting(..., "Name", "Letters, digits and underscores, e.g. first_name.", pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    name: str = setting(
+        ..., "Name", "Small letters, digits and underscores, e.g. first_name.", max_length=40, pattern=r"^[a-z][a-z0-9_]*$"
+    )
     type: Literal["text", "number", "boolean"] = setting("text", "Type", "What the value must be.")
     required: bool = setting(False, "Required", "A call without it is refused.")
     default: str = setting("", "Default", "Used when the call gives none.", max_length=500)
@@ -54,36 +90,42 @@ class Variable(Section):
 class Brain(Section):
     """The language model."""
 
-    provider: str = setting("local", "Provider", "Who runs the language model.")
-    model: str = setting("default", "Model", "A model of this provider.")
-    temperature: float = setting(
-        0.0, "Temperature", "0 answers the same way each time; higher values vary more.", ge=0, le=2
+    provider: str = setting("local", "Provider", "Who runs the language model.", max_length=40)
+    model: str = setting("default", "Model", "A model of this provider.", max_length=80)
+    temperature: float = setting(0.0, "Temperature", "0 answers the same way each time; higher values vary more.", ge=0, le=2)
+    max_output_tokens: int = setting(
+        220, "Longest answer", "A reply is cut after this many tokens.", unit="tokens", ge=40, le=2000
     )
-    max_output_tokens: int = setting(220, "Longest answer", "A reply is cut after this many tokens.", unit="tokens", ge=40, le=2000)
-    fallback_provider: str = setting("", "Fallback provider", "Takes over when the first fails; empty for none.")
-    fallback_model: str = setting("", "Fallback model", "A model of the fallback provider.")
+    fallback_provider: str = setting("", "Fallback provider", "Takes over when the first fails; empty for none.", max_length=40)
+    fallback_model: str = setting("", "Fallback model", "A model of the fallback provider.", max_length=80)
 
 
 class Hearing(Section):
     """Speech recognition."""
 
-    provider: str = setting("local", "Provider", "Who turns speech into text.")
-    model: str = setting("whisper-base", "Model", "A model of this provider.")
-    language: str = setting("en", "Language", "What the caller speaks, as an ISO code, e.g. en, de, es.", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
-    fallback_provider: str = setting("", "Fallback provider", "Takes over when the first fails; empty for none.")
-    fallback_model: str = setting("", "Fallback model", "A model of the fallback provider.")
+    provider: str = setting("local", "Provider", "Who turns speech into text.", max_length=40)
+    model: str = setting("whisper-base", "Model", "A model of this provider.", max_length=80)
+    language: str = setting(
+        "en",
+        "Language",
+        "What the caller speaks, as an ISO code, e.g. en, de, es or en-GB.",
+        max_length=5,
+        pattern=r"^[a-z]{2}(-[A-Z]{2})?$",
+    )
+    fallback_provider: str = setting("", "Fallback provider", "Takes over when the first fails; empty for none.", max_length=40)
+    fallback_model: str = setting("", "Fallback model", "A model of the fallback provider.", max_length=80)
 
 
 class Speaking(Section):
     """The agent's voice."""
 
-    provider: str = setting("local", "Provider", "Who turns text into speech.")
-    model: str = setting("piper", "Model", "A model of this provider.")
-    voice: str = setting("joe", "Voice", "A voice of this provider.", max_length=80)
+    provider: str = setting("local", "Provider", "Who turns text into speech.", max_length=40)
+    model: str = setting("piper", "Model", "A model of this provider.", max_length=80)
+    voice: str = setting("joe", "Voice", "A voice of this provider.", widget="suggest", max_length=80)
     speed: float = setting(1.0, "Speed", "1 is the voice's natural speed.", ge=0.5, le=2.0)
-    fallback_provider: str = setting("", "Fallback provider", "Takes over when the first fails; empty for none.")
-    fallback_model: str = setting("", "Fallback model", "A model of the fallback provider.")
-    fallback_voice: str = setting("", "Fallback voice", "A voice of the fallback provider.")
+    fallback_provider: str = setting("", "Fallback provider", "Takes over when the first fails; empty for none.", max_length=40)
+    fallback_model: str = setting("", "Fallback model", "A model of the fallback provider.", max_length=80)
+    fallback_voice: str = setting("", "Fallback voice", "A voice of the fallback provider.", widget="suggest", max_length=80)
 
 
 class TurnTaking(Section):
@@ -93,7 +135,12 @@ class TurnTaking(Section):
         0.4, "Shortest wait after speech", "The agent answers no sooner than this after the caller stops.", unit="s", ge=0.1, le=3
     )
     max_endpointing_delay_s: float = setting(
-        3.0, "Longest wait after speech", "Used while the caller seems to go on, e.g. inside a phone number.", unit="s", ge=0.3, le=10
+        3.0,
+        "Longest wait after speech",
+        "Used while the caller seems to go on, e.g. inside a phone number.",
+        unit="s",
+        ge=0.3,
+        le=10,
     )
     vad_silence_s: float = setting(0.3, "Silence that ends speech", "Shorter pauses count as speech.", unit="s", ge=0.1, le=2)
     interruptible: bool = setting(True, "Caller can interrupt", "Off: the agent always finishes its sentence.")
@@ -104,11 +151,13 @@ class TurnTaking(Section):
         1.0, "Resume after a false interruption", "The agent goes on where it was when nothing was said.", unit="s", ge=0.3, le=5
     )
 
-    @model_validator(mode="after")
-    def _ordered(self) -> "TurnTaking":
-        if self.min_endpointing_delay_s > self.max_endpointing_delay_s:
-            raise ValueError("min_endpointing_delay_s: the shortest wait must not exceed the longest wait (max_endpointing_delay_s)")
-        return self
+    @field_validator("max_endpointing_delay_s")
+    @classmethod
+    def _not_below_the_shortest(cls, longest: float, info: ValidationInfo) -> float:
+        shortest = info.data.get("min_endpointing_delay_s", longest)
+        if longest < shortest:
+            raise ValueError(f"must not be less than the shortest wait ({shortest:g} s)")
+        return longest
 
 
 class Limits(Section):
@@ -118,25 +167,40 @@ class Limits(Section):
         8.0, "Ask after silence", "The agent asks whether the caller is still there.", unit="s", ge=3, le=60
     )
     silence_prompts: int = setting(2, "Times to ask", "After that many unanswered questions the call ends.", ge=0, le=5)
-    silence_prompt: str = setting("Are you still there?", "Question after silence", "Spoken word for word.", max_length=200)
+    silence_prompt: str = setting(
+        "Are you still there?", "Question after silence", "Spoken word for word.", min_length=1, max_length=200
+    )
     max_duration_s: int = setting(900, "Longest call", "The call ends then, whatever is being said.", unit="s", ge=30, le=7200)
     duration_warning_s: int = setting(
-        30, "Warning before the end", "Spoken this long before the longest call is reached.", unit="s", ge=0, le=600
+        30, "Warning before the end", "Spoken this long before the longest call is reached; 0 for none.", unit="s", ge=0, le=600
     )
+
+    @field_validator("duration_warning_s")
+    @classmethod
+    def _within_the_call(cls, warning: int, info: ValidationInfo) -> int:
+        longest = info.data.get("max_duration_s", warning + 1)
+        if warning >= longest:
+            raise ValueError(f"must be less than the longest call ({longest} s)")
+        return warning
 
 
 class VersionSettings(Section):
-    """Everything a version fixes besides its name, tools and instructions' owner."""
+    """Everything a version fixes besides its tools."""
 
     instructions: str = setting(
         "You are a friendly phone receptionist.",
         "Instructions",
         "What the agent is, knows how to do and must not do. Liquid variables work.",
         widget="textarea",
+        min_length=1,
         max_length=INSTRUCTIONS_MAX_CHARS,
     )
     facts: tuple[Line, ...] = setting(
-        (), "Facts", "One fact a line, e.g. 'Saturday: open 10 AM to 2 PM'. The agent answers from these only.", widget="lines", max_length=400
+        (),
+        "Facts",
+        "One fact a line, e.g. 'Saturday: open 10 AM to 2 PM'. The agent answers from these only.",
+        widget="lines",
+        max_length=400,
     )
     variables: tuple[Variable, ...] = setting((), "Variables", "Values a call brings along.", widget="table", max_length=50)
     opening: Opening = Field(default_factory=Opening, title="Opening")
@@ -150,5 +214,6 @@ class VersionSettings(Section):
         "I am sorry, I am having technical trouble. Please call again later. Goodbye.",
         "Apology",
         "Spoken when the language model or the voice fails for good; the call ends after it.",
+        min_length=1,
         max_length=300,
     )

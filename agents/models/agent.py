@@ -22,7 +22,13 @@ class Agent(TenantModel):
     description = models.CharField(max_length=300, blank=True, help_text="For staff, e.g. Answers the front desk after hours.")
     # The version calls get; a trigger keeps it one of this agent's published versions.
     published_version = models.ForeignKey(
-        "agents.AgentVersion", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="+", db_constraint=False
+        "agents.AgentVersion",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
     )
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
