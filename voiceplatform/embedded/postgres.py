@@ -14,7 +14,7 @@ from voiceplatform.embedded import leftovers
 from voiceplatform.embedded.accounts import Account, server_account
 from voiceplatform.embedded.errors import EmbeddedError
 from voiceplatform.embedded.home import Home, write_private
-from voiceplatform.embedded.postgres_files import Layout, lay_out
+from voiceplatform.embedded.postgres_files import SOCKET_NAME, Layout, lay_out
 from voiceplatform.embedded.service import Context, Launch, Service
 
 NAME = "voice"  # of the role and of the database
@@ -58,14 +58,15 @@ class Cluster:
         return [str(self.layout.programs / "postgres"), "-D", str(self.layout.data), *options]
 
     def clear_leftovers(self) -> None:
-        """Ends what a killed supervisor or a crash left, then drops its pid file: the number may be someone else's by now."""
+        """Ends what a killed supervisor or a crash left, then drops its lock files: their number may be someone else's by now."""
         for stop in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             if not (pids := leftovers.postgres_pids(title=self.title, data=self.layout.data)):
                 break
             leftovers.signal_and_wait(pids, stop, seconds=10)
         else:
             raise EmbeddedError(f"A PostgreSQL of {self.home.root} does not end: processes {pids}. Mend: kill -9 {pids[0]}")
-        (self.layout.data / "postmaster.pid").unlink(missing_ok=True)
+        for lock in (self.layout.data / "postmaster.pid", self.layout.socket / f"{SOCKET_NAME}.lock"):
+            lock.unlink(missing_ok=True)
 
     def is_ready(self) -> bool:
         try:
