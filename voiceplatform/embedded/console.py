@@ -23,6 +23,11 @@ class Console:
                 self._write(f"  {text}")
                 self._pending = text
 
+    def clear(self) -> None:
+        with self._lock:
+            if self._pending:
+                self._write("")
+
     def _write(self, text: str) -> None:
         erase = "\r\x1b[2K" if self._pending else ""
         self._pending = ""

@@ -41,19 +41,20 @@ class Home:
         self.digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
 
     def create(self) -> None:
+        if unusable := set('"\\\n') & set(str(self.root)):
+            raise EmbeddedError(f"VP_HOME {str(self.root)!r} contains {min(unusable)!r}. Set VP_HOME to a plainer path.")
         self._refuse_foreign()
         try:
-            if not self.root.exists():
-                self.root.mkdir(mode=0o700, parents=True)
-            for folder in (self.run, self.logs, self.root / "valkey", self.root / "spool", self.root / "files"):
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.root, self.run, self.logs, self.root / "valkey", self.root / "spool", self.root / "files"):
                 private_folder(folder)
             (self.root / MARKER).touch(mode=0o600)
         except OSError as error:
-            raise EmbeddedError(
-                f"VP_HOME {self.root} cannot be written: {error.strerror}. Set VP_HOME to a folder of yours."
-            ) from error
+            problem = error.strerror or str(error)
+            raise EmbeddedError(f"VP_HOME {self.root} cannot be written: {problem}. Set VP_HOME to a folder of yours.") from error
 
     def _refuse_foreign(self) -> None:
+        """Keeps a VP_HOME that was set by mistake, say to /tmp, from being filled and closed to others."""
         if not self.root.exists():
             return
         if not self.root.is_dir():
@@ -62,13 +63,14 @@ class Home:
         if status.st_uid != os.geteuid():
             owner = _user_name(status.st_uid)
             raise EmbeddedError(f"VP_HOME {self.root} belongs to {owner}. Run as {owner}, or set VP_HOME to another folder.")
-        if status.st_mode & 0o022:
+        names = {child.name for child in self.root.iterdir()}
+        if MARKER in names:
+            return
+        if strangers := sorted(names - KNOWN):
+            some = ", ".join(strangers[:3])
+            raise EmbeddedError(f"VP_HOME {self.root} holds other things ({some}). Set VP_HOME to a new or empty folder.")
+        if not names and status.st_mode & 0o022:
             raise EmbeddedError(f"VP_HOME {self.root} can be written by others. Mend: chmod go-w {self.root}, or set VP_HOME.")
-        strangers = sorted({child.name for child in self.root.iterdir()} - KNOWN)
-        if strangers and not (self.root / MARKER).exists():
-            raise EmbeddedError(
-                f"VP_HOME {self.root} holds other things ({', '.join(strangers[:3])}). Set VP_HOME to a new or empty folder."
-            )
 
     def secrets(self) -> Secrets:
         path = self.root / "secrets.json"

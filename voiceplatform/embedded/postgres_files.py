@@ -17,6 +17,7 @@ from pathlib import Path
 from voiceplatform.embedded.accounts import Account
 from voiceplatform.embedded.errors import EmbeddedError
 from voiceplatform.embedded.home import Home, private_folder, write_private
+from voiceplatform.embedded.preflight import check_space
 
 ROOT_BASE = Path("/var/lib/voiceplatform")
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -40,6 +41,7 @@ def lay_out(home: Home, account: Account | None) -> Layout:
         base = private_folder(home.root / "postgres")
         return Layout(base, package / "pginstall" / "bin", base / "data", socket_folder(base / "socket", home))
     base = ROOT_BASE / home.digest
+    check_space(base)
     try:
         for folder in (ROOT_BASE, base):
             folder.mkdir(mode=0o711, exist_ok=True)

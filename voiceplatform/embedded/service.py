@@ -42,7 +42,7 @@ class Launch:
 @dataclass(frozen=True, kw_only=True)
 class Service:
     name: str
-    launch: Callable[[Context], Launch | None]  # None: nothing to run here; it has told the user why
+    launch: Callable[[Context], Launch]
     replaced_by: tuple[str, ...] = ()  # variables by which the user names a server of their own
     after: tuple[str, ...] = ()  # services that must be ready first, where they run at all
     migrated: bool = False  # needs the database's tables

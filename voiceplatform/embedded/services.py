@@ -32,7 +32,7 @@ def answers(url: str) -> Callable[[], bool]:
     return check
 
 
-def _brain(context: Context) -> Launch | None:
+def _brain(context: Context) -> Launch:
     from voiceplatform.embedded import models  # noqa: PLC0415 imported only where a local model runs
 
     check_cpu()
@@ -50,7 +50,7 @@ def _brain(context: Context) -> Launch | None:
     return Launch(argv=argv, ready=answers(f"{root}/health"), exports={"VP_BRAIN_URL": url}, url=url, cwd=PROJECT)
 
 
-def _speech(context: Context) -> Launch | None:
+def _speech(context: Context) -> Launch:
     from voiceplatform.embedded import models, speech  # noqa: PLC0415 as above
 
     port = context.home.port("speech")

@@ -154,6 +154,7 @@ class Supervisor:
                 self._changed.notify_all()
             if self._thread.is_alive():
                 self._thread.join()
+            self._console.clear()
             self.home.state_file.unlink(missing_ok=True)
             self._lock.release()
 
