@@ -4,7 +4,7 @@ Delivery is in `tenants/services/delivery.py`; which subscriber hears which topi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -31,8 +31,8 @@ class Event:
     object_type: str
     object_id: UUID
     sequence: int
-    data: Mapping[str, Any] = field(default_factory=dict)
-    created_at: datetime | None = None
+    data: Mapping[str, Any]
+    created_at: datetime
 
 
 Handler = Callable[[Event], None]
@@ -58,6 +58,8 @@ def subscriber(name: str, *, topic: str, writes_rows_only: bool = True) -> Calla
         raise UnknownTopicError(f"tenants/topics.py does not name {name!r} as a subscriber of {topic!r}")
 
     def register(handler: Handler) -> Handler:
+        if name in HANDLERS and HANDLERS[name].handler is not handler:
+            raise UnknownTopicError(f"{name!r} has a handler already; one handler may listen to several topics")
         HANDLERS[name] = Subscription(name=name, handler=handler, writes_rows_only=writes_rows_only)
         return handler
 

@@ -6,6 +6,7 @@ The subscriber `analytics.roll_up_call` is the handler registered under that nam
 from typing import Final
 
 TOPICS: Final[dict[str, tuple[str, ...]]] = {
+    "agent.published": (),
     "call.ended": (),
     "call.finalized": ("analytics.roll_up_call",),
     "recording.ready": (),

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             name='DefaultRate',
             fields=[
                 ('id', models.UUIDField(default=voiceplatform.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('stt', 'speech to text'), ('llm', 'language model'), ('tts', 'text to speech'), ('telephony', 'telephony'), ('transport', 'transport')], max_length=10)),
+                ('kind', models.CharField(choices=[('stt', 'speech to text'), ('llm', 'language model'), ('tts', 'text to speech')], max_length=10)),
                 ('provider', models.CharField(help_text='As the provider catalogue calls it, e.g. google.', max_length=40)),
                 ('model', models.CharField(blank=True, help_text='Empty: every model of this provider without a rate.', max_length=80)),
                 ('unit', models.CharField(choices=[('second', 'seconds'), ('input_token', 'input tokens'), ('cached_input_token', 'cached input tokens'), ('output_token', 'output tokens'), ('character', 'characters')], max_length=20)),
@@ -236,7 +236,7 @@ class Migration(migrations.Migration):
             name='TenantRate',
             fields=[
                 ('id', models.UUIDField(default=voiceplatform.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('stt', 'speech to text'), ('llm', 'language model'), ('tts', 'text to speech'), ('telephony', 'telephony'), ('transport', 'transport')], max_length=10)),
+                ('kind', models.CharField(choices=[('stt', 'speech to text'), ('llm', 'language model'), ('tts', 'text to speech')], max_length=10)),
                 ('provider', models.CharField(help_text='As the provider catalogue calls it, e.g. google.', max_length=40)),
                 ('model', models.CharField(blank=True, help_text='Empty: every model of this provider without a rate.', max_length=80)),
                 ('unit', models.CharField(choices=[('second', 'seconds'), ('input_token', 'input tokens'), ('cached_input_token', 'cached input tokens'), ('output_token', 'output tokens'), ('character', 'characters')], max_length=20)),
@@ -264,7 +264,7 @@ class Migration(migrations.Migration):
                 ('subject_type', models.CharField(max_length=40)),
                 ('subject_id', models.UUIDField()),
                 ('source', models.CharField(blank=True, help_text='Who measured it, when a subject has several meters.', max_length=80)),
-                ('kind', models.CharField(choices=[('stt', 'speech to text'), ('llm', 'language model'), ('tts', 'text to speech'), ('telephony', 'telephony'), ('transport', 'transport')], max_length=10)),
+                ('kind', models.CharField(choices=[('stt', 'speech to text'), ('llm', 'language model'), ('tts', 'text to speech')], max_length=10)),
                 ('provider', models.CharField(max_length=40)),
                 ('model', models.CharField(max_length=80)),
                 ('unit', models.CharField(choices=[('second', 'seconds'), ('input_token', 'input tokens'), ('cached_input_token', 'cached input tokens'), ('output_token', 'output tokens'), ('character', 'characters')], max_length=20)),

@@ -14,11 +14,11 @@ class Kind(models.TextChoices):
     STT = "stt", "speech to text"
     LLM = "llm", "language model"
     TTS = "tts", "text to speech"
-    TELEPHONY = "telephony", "telephony"
-    TRANSPORT = "transport", "transport"
 
 
 class Unit(models.TextChoices):
+    """What is counted. Input tokens read from a cache count as cached input tokens only."""
+
     SECOND = "second", "seconds"
     INPUT_TOKEN = "input_token", "input tokens"
     CACHED_INPUT_TOKEN = "cached_input_token", "cached input tokens"

@@ -1,0 +1,16 @@
+"""Celery entry points."""
+
+from celery import shared_task
+
+from tenants.celery_tasks import SystemTask
+from tenants.services import delivery
+
+
+@shared_task(base=SystemTask)
+def drain_outbox() -> None:
+    delivery.drain()
+
+
+@shared_task(base=SystemTask)
+def sweep_outbox() -> None:
+    delivery.sweep()
