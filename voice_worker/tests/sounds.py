@@ -1,0 +1,27 @@
+"""Signals made for tests."""
+
+import numpy as np
+
+from voice_worker.audio import RATE, Int16Array
+
+
+def silence(seconds: float) -> Int16Array:
+    return np.zeros(round(seconds * RATE), dtype=np.int16)
+
+
+def tone(seconds: float, *, level: float = 3000, hertz: float = 220) -> Int16Array:
+    at = np.arange(round(seconds * RATE)) / RATE
+    return (level * np.sin(2 * np.pi * hertz * at)).astype(np.int16)
+
+
+def noise(seconds: float, *, rms: float, seed: int = 0) -> Int16Array:
+    return (np.random.default_rng(seed).standard_normal(round(seconds * RATE)) * rms).clip(-32768, 32767).astype(np.int16)
+
+
+def speechlike(seconds: float, *, rms: float = 2000, seed: int = 0) -> Int16Array:
+    """Noise with the rhythm of syllables: five a second, never silent inside, sharp at both ends."""
+    count = round(seconds * RATE)
+    generator = np.random.default_rng(seed)
+    rhythm = 0.35 + 0.65 * np.abs(np.sin(np.pi * 5 * np.arange(count) / RATE + generator.uniform(0, np.pi)))
+    sound = generator.standard_normal(count) * rhythm
+    return (sound / np.sqrt(np.mean(sound**2)) * rms).clip(-32768, 32767).astype(np.int16)
