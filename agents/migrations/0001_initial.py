@@ -29,6 +29,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['name'],
+                'permissions': [('publish_agent', 'Can publish versions of agents')],
                 'abstract': False,
                 'base_manager_name': 'all_objects',
             },

@@ -1,16 +1,20 @@
 """An agent, its numbered versions, and the tools each version may use."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
 
-from tenants.models import TenantForeignKey, TenantModel, TenantQuerySet, User, scoped_manager, tenant_key
+from tenants.models import TenantForeignKey, TenantManager, TenantModel, TenantQuerySet, User, tenant_key
 
 
 class AgentQuerySet(TenantQuerySet):
     def in_use(self) -> Self:
         return self.filter(archived_at=None)
+
+
+class AgentManager(TenantManager.from_queryset(AgentQuerySet)):  # type: ignore[misc]
+    pass
 
 
 class Agent(TenantModel):
@@ -33,10 +37,11 @@ class Agent(TenantModel):
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = scoped_manager(AgentQuerySet)
+    objects: ClassVar[AgentManager] = AgentManager()
 
     class Meta(TenantModel.Meta):
         ordering = ["name"]
+        permissions = [("publish_agent", "Can publish versions of agents")]
         constraints = [
             tenant_key("agent"),
             models.UniqueConstraint(
@@ -55,6 +60,10 @@ class AgentVersionQuerySet(TenantQuerySet):
 
     def published(self) -> Self:
         return self.filter(state=AgentVersion.State.PUBLISHED)
+
+
+class AgentVersionManager(TenantManager.from_queryset(AgentVersionQuerySet)):  # type: ignore[misc]
+    pass
 
 
 class AgentVersion(TenantModel):
@@ -77,7 +86,7 @@ class AgentVersion(TenantModel):
     published_at = models.DateTimeField(null=True, blank=True, editable=False)
     published_by = models.ForeignKey(User, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="+")
 
-    objects = scoped_manager(AgentVersionQuerySet)
+    objects: ClassVar[AgentVersionManager] = AgentVersionManager()
 
     class Meta(TenantModel.Meta):
         ordering = ["-number"]

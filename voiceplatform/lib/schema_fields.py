@@ -45,7 +45,7 @@ class OpenChoiceField(forms.ChoiceField):
 
     def keep(self, value: Any) -> None:
         """Offer `value` too, so that showing and sending the form never changes it."""
-        offers = list(self.choices)
+        offers: list[Offer] = list(self.choices)  # type: ignore[arg-type]
         if value and value not in dict(flat_offers(offers)):
             self.choices = [*offers, (value, f"{value} (no longer offered)")]
 
@@ -98,9 +98,10 @@ class TableWidget(forms.Widget):
             "", "<td>{}</td>", ((self._cell(f"{prefix}-{key}", key, field, row),) for key, field in self.columns.items())
         )
 
-    def _cell(self, name: str, key: str, field: forms.Field, row: Mapping[str, Any]) -> str:
+    def _cell(self, name: str, key: str, field: forms.Field, row: Mapping[str, Any]) -> SafeString:
         value = field.prepare_value(row.get(key, field.initial if is_settled(field) else ""))
-        return field.widget.render(name, value, {"id": f"id_{name}", "aria-label": field.label})
+        cell: SafeString = field.widget.render(name, value, {"id": f"id_{name}", "aria-label": field.label})
+        return cell
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> list[dict[str, Any]]:
         parts = [key.removeprefix(f"{name}-").split("-", 1) for key in data if key.startswith(f"{name}-")]

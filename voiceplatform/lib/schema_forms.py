@@ -37,9 +37,9 @@ class SchemaForm(forms.Form):
 
     schema: ClassVar[type[BaseModel]]
 
-    def __init__(self, data: Any = None, *args: Any, initial: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, data: Any = None, files: Any = None, *, initial: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         self._stored = initial or {}
-        super().__init__(data, *args, initial=dict(_flatten(self.schema, self._stored)), **kwargs)
+        super().__init__(data, files, initial=dict(_flatten(self.schema, self._stored)), **kwargs)
         for name, field in self.fields.items():
             if isinstance(field, OpenChoiceField):
                 field.keep(self.get_initial_for_field(field, name))
@@ -127,7 +127,7 @@ class _Builder:
         if offers is not None and widget != "suggest":
             return self._make(OpenChoiceField, shown, required=needed, choices=offers)
         longest = _limit(info, "max_length")
-        empty = {"empty_value": None} if nullable else {}
+        empty: dict[str, Any] = {"empty_value": None} if nullable else {}
         if widget == "textarea":
             rows = 14 if (longest or 0) > 2000 else 3
             return self._make(TextField, shown, required=needed, max_length=longest, rows=rows, **empty)

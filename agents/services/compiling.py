@@ -1,0 +1,54 @@
+"""From a version's settings and tools to the one JSON document a call runs on."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from agents.models import AgentVersion
+from agents.pipeline import SCHEMA_VERSION, VersionSettings
+from agents.services.validating import validate_settings, validate_templates, validate_tools
+from agents.services.variables import DEFAULT_VARIABLES, default_variables
+
+
+def compile_version(version: AgentVersion) -> dict[str, Any]:
+    """What a call with this version runs on: a published version's own document, a draft's compiled on the fly.
+
+    The agent's name and the tenant's facts are always today's. Raises InvalidSettingsError for a draft that cannot be published.
+    """
+    if version.is_published:
+        compiled: dict[str, Any] = {**version.compiled, **_owners(version)}
+        return compiled
+    return compile_as(version, state=version.state)
+
+
+def compile_as(version: AgentVersion, *, state: str) -> dict[str, Any]:
+    """The document of `version` in that state, after checking everything. Raises InvalidSettingsError."""
+    settings = validate_settings(version.settings)
+    tools = validate_tools({grant.key: grant.config for grant in version.grants.all()})
+    validate_templates(settings, defaults=_sample_defaults(version))
+    return {
+        "schema": SCHEMA_VERSION,
+        **_owners(version),
+        "version": {"id": str(version.pk), "number": version.number, "state": state},
+        "settings": settings.model_dump(mode="json"),
+        "default_variables": list(DEFAULT_VARIABLES),
+        "tools": [{"key": key, "config": config} for key, config in tools.items()],
+    }
+
+
+def _owners(version: AgentVersion) -> dict[str, Any]:
+    agent, tenant = version.agent, version.tenant
+    return {
+        "agent": {"id": str(agent.pk), "name": agent.name},
+        "tenant": {"id": str(tenant.pk), "name": tenant.name, "timezone": tenant.timezone, "currency": tenant.currency},
+    }
+
+
+def _sample_defaults(version: AgentVersion) -> dict[str, str]:
+    tenant = version.tenant
+    at = datetime(2026, 1, 5, 15, 30, tzinfo=UTC)
+    return default_variables(at=at, timezone=tenant.timezone, agent_name=version.agent.name, business_name=tenant.name)
+
+
+def empty_settings() -> dict[str, Any]:
+    """What a new agent's first draft holds."""
+    return VersionSettings().model_dump(mode="json")
