@@ -60,4 +60,4 @@ def test_unknown_service_and_unknown_command(home: Path) -> None:
     assert (service.returncode, service.stderr.splitlines()[0][:32]) == (1, "There is no service 'valky'. Exa")
     command = dev(home, "--only", "valkey", "--", "no-such-program")
     assert command.returncode == 1
-    assert "no-such-program cannot be run: No such file or directory" in command.stderr
+    assert "no-such-program cannot be run: " in command.stderr

