@@ -3,7 +3,10 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.embedded.conftest import alive, dev, dev_process, dev_started, until
+from voiceplatform.embedded import environment
 from voiceplatform.embedded.home import Home, read_json
 
 
@@ -61,3 +64,11 @@ def test_unknown_service_and_unknown_command(home: Path) -> None:
     command = dev(home, "--only", "valkey", "--", "no-such-program")
     assert command.returncode == 1
     assert "no-such-program cannot be run: " in command.stderr
+
+
+def test_a_surrounding_supervisors_addresses_are_not_taken_for_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VP_SUPERVISED", "DATABASE_URL VP_SPOOL")
+    monkeypatch.setenv("DATABASE_URL", "postgres://theirs")
+    monkeypatch.setenv("REDIS_URL", "redis://mine")
+    values = environment.given()
+    assert ("DATABASE_URL" in values, values["REDIS_URL"]) == (False, "redis://mine")
