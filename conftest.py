@@ -16,6 +16,19 @@ from tenants.services.tenants import add_member, create_tenant
 _numbers = count(1)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Async tests leave connections in asgiref's threads, and killed children theirs; the test database outlives none."""
+    yield
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with django_db_blocker.unblock():
+        connection.close()
+        connection.close_pool()
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
+        connection.close()
+
+
 @pytest.fixture
 def make_tenant(db: None) -> Callable[..., Tenant]:
     def make(**fields: Any) -> Tenant:

@@ -85,10 +85,12 @@ class TenantQuerySet(models.QuerySet):
         return super().bulk_create(rows, *args, **kwargs)
 
     def bulk_update(self, objs: Iterable[models.Model], fields: Iterable[str], batch_size: int | None = None) -> int:
-        rows = list(objs)
+        rows, names = list(objs), list(fields)
+        if "tenant" in names:
+            raise NoTenantScopeError("a row never changes its tenant")
         for row in rows:
             check_owner(row)
-        return super().bulk_update(rows, fields, batch_size=batch_size)
+        return super().bulk_update(rows, names, batch_size=batch_size)
 
     def update(self, **kwargs: Any) -> int:
         self._check_scope()

@@ -4,12 +4,15 @@ from typing import Any
 
 import structlog
 
+from voiceplatform.lib.redaction import mask_log_event
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
+    mask_log_event,
 ]
 
 
