@@ -86,6 +86,13 @@ def test_a_name_that_would_break_configuration_files_is_refused(home: Path) -> N
         Home(home / 'a"b').create()
 
 
+def test_a_disk_without_permissions_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    with pytest.raises(EmbeddedError, match=f"{home} stays open to other users: its disk keeps no permissions"):
+        Home(home).create()
+
+
 def test_a_file_is_refused(home: Path) -> None:
     (home / "file").touch()
     with pytest.raises(EmbeddedError, match=r"is a file. Set VP_HOME to a folder"):

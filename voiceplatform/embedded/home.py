@@ -103,6 +103,10 @@ def private_folder(path: Path) -> Path:
     path.mkdir(mode=0o700, exist_ok=True)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
+        if path.stat().st_mode & 0o077:
+            raise EmbeddedError(
+                f"{path} stays open to other users: its disk keeps no permissions. Mend: set VP_HOME to a folder on a Linux disk."
+            )
     return path
 
 
