@@ -1,0 +1,23 @@
+from calls.models.call import Call, CallQuerySet
+from calls.models.command import CallCommand
+from calls.models.event import CallEvent
+from calls.models.host import SweepRun, WorkerHost
+from calls.models.message import Message
+from calls.models.recording import Recording
+from calls.models.snapshot import ConfigSnapshot
+from calls.models.tool_call import ToolCall
+from calls.models.turn import Turn
+
+__all__ = [
+    "Call",
+    "CallCommand",
+    "CallEvent",
+    "CallQuerySet",
+    "ConfigSnapshot",
+    "Message",
+    "Recording",
+    "SweepRun",
+    "ToolCall",
+    "Turn",
+    "WorkerHost",
+]

@@ -1,0 +1,166 @@
+"""One conversation: where it is, how it ended and what it cost."""
+
+from typing import Any, Self
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+
+from agents.models import Agent, AgentVersion
+from calls.models.host import WorkerHost
+from calls.models.snapshot import ConfigSnapshot
+from tenants.models import TenantForeignKey, TenantModel, TenantQuerySet, scoped_manager, tenant_key
+
+
+class CallQuerySet(TenantQuerySet):
+    def open(self) -> Self:
+        return self.exclude(status=Call.Status.ENDED)
+
+    def live(self) -> Self:
+        """Without simulations, chats and test runs."""
+        return self.filter(livemode=True)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-id")
+
+
+class Call(TenantModel):
+    """One conversation between a person and an agent.
+
+    `calls.lifecycle` is the only writer of `status`. `dispatched_at` is when a host was asked to take the call,
+    `claimed_at` when a job did; `answered_at` is the zero of the call clock.
+    """
+
+    class Kind(models.TextChoices):
+        INBOUND = "inbound", "inbound"
+        OUTBOUND = "outbound", "outbound"
+        WEB = "web", "web"
+        SIMULATED = "simulated", "simulated"
+        CHAT = "chat", "chat"
+
+    class Transport(models.TextChoices):
+        LIVEKIT = "livekit", "LiveKit"
+        LOCAL = "local", "local"
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "queued"
+        DISPATCHED = "dispatched", "dispatched"
+        DIALING = "dialing", "dialing"
+        RINGING = "ringing", "ringing"
+        IN_PROGRESS = "in_progress", "in progress"
+        HANDED_OVER = "handed_over", "handed over"
+        ENDED = "ended", "ended"
+
+    class Disposition(models.TextChoices):
+        COMPLETED = "completed", "completed"
+        TRANSFERRED = "transferred", "transferred"
+        VOICEMAIL = "voicemail", "voicemail"
+        NO_ANSWER = "no_answer", "no answer"
+        BUSY = "busy", "busy"
+        REJECTED = "rejected", "rejected"
+        INVALID_NUMBER = "invalid_number", "invalid number"
+        CANCELED = "canceled", "canceled"
+        BLOCKED = "blocked", "blocked"
+        FAILED = "failed", "failed"
+        UNKNOWN = "unknown", "unknown"
+
+    public_prefix = "call"
+
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    snapshot = models.ForeignKey(ConfigSnapshot, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    kind = models.CharField(max_length=9, choices=Kind)
+    transport = models.CharField(max_length=7, choices=Transport)
+    livemode = models.BooleanField(help_text="Off for simulations, chats and test runs: they count in no figure.")
+    persona = models.CharField(max_length=60, blank=True, help_text="Who calls, in a simulation.")
+    variables: Any = models.JSONField(default=dict, blank=True)
+    metadata: Any = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    max_duration_s = models.PositiveIntegerField()
+
+    status = models.CharField(max_length=11, choices=Status, default=Status.QUEUED)
+    disposition = models.CharField(max_length=14, choices=Disposition, blank=True)
+    ended_reason = models.CharField(max_length=60, blank=True)
+    ended_detail = models.TextField(blank=True)
+
+    host = models.ForeignKey(WorkerHost, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    job_id = models.CharField(max_length=80, blank=True)
+
+    created_at = models.DateTimeField()
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    finalized_at = models.DateTimeField(null=True, blank=True)
+
+    cost = models.DecimalField(max_digits=18, decimal_places=6, null=True, blank=True)
+    currency = models.CharField(max_length=3)
+    cost_missing: Any = models.JSONField(default=list, blank=True, help_text="Usage without a price, which the cost leaves out.")
+
+    objects = scoped_manager(CallQuerySet)
+
+    class Meta(TenantModel.Meta):
+        permissions = [("hang_up_call", "Can hang up a call")]
+        constraints = [
+            tenant_key("call"),
+            TenantForeignKey(field="agent", name="call_agent_same_tenant"),
+            TenantForeignKey(field="version", name="call_version_same_tenant"),
+            TenantForeignKey(field="snapshot", name="call_snapshot_same_tenant"),
+            models.CheckConstraint(
+                name="call_disposition_iff_ended",
+                condition=(Q(status="ended", ended_at__isnull=False) & ~Q(disposition="") & ~Q(ended_reason=""))
+                | (~Q(status="ended") & Q(ended_at=None, disposition="", ended_reason="", ended_detail="")),
+            ),
+            models.CheckConstraint(name="call_finalized_has_ended", condition=Q(finalized_at=None) | Q(status="ended")),
+            models.CheckConstraint(
+                name="call_cost_iff_finalized",
+                condition=Q(finalized_at=None, cost=None) | Q(finalized_at__isnull=False, cost__gte=0),
+            ),
+            models.CheckConstraint(
+                name="call_claimed_by_a_job_of_a_host",
+                condition=Q(job_id="", claimed_at=None) | (~Q(job_id="") & Q(claimed_at__isnull=False, host__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="call_queued_is_free",
+                condition=~Q(status="queued") | Q(job_id="", dispatched_at=None, answered_at=None),
+            ),
+            models.CheckConstraint(
+                name="call_dispatched_has_time", condition=~Q(status="dispatched") | Q(dispatched_at__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="call_in_progress_is_answered",
+                condition=~Q(status__in=["in_progress", "handed_over"]) | Q(answered_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="call_ends_after_its_answer",
+                condition=Q(answered_at=None) | Q(ended_at=None) | Q(ended_at__gte=models.F("answered_at")),
+            ),
+            models.CheckConstraint(
+                name="call_simulation_is_no_live_call", condition=~Q(kind__in=["simulated", "chat"]) | Q(livemode=False)
+            ),
+            models.CheckConstraint(
+                name="call_local_without_server", condition=Q(transport="livekit") | Q(kind__in=["simulated", "chat"])
+            ),
+            models.CheckConstraint(name="call_persona_simulates", condition=Q(persona="") | Q(kind="simulated")),
+            models.CheckConstraint(name="call_lasts", condition=Q(max_duration_s__gt=0)),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "-created_at", "-id"], name="call_newest"),
+            models.Index(fields=["-created_at", "-id"], name="call_newest_of_all"),
+            models.Index(fields=["tenant"], name="call_open", condition=~Q(status="ended")),
+            models.Index(
+                fields=["created_at", "id"],
+                name="call_local_queue",
+                condition=Q(status="queued", transport="local", host=None),
+            ),
+            models.Index(fields=["ended_at"], name="call_to_finalize", condition=Q(status="ended", finalized_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the conversation lasted; None while it runs, 0 when it was never answered."""
+        if self.ended_at is None:
+            return None
+        return (self.ended_at - self.answered_at).total_seconds() if self.answered_at else 0.0

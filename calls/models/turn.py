@@ -1,0 +1,49 @@
+"""The transcript."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from calls.models.call import Call
+from tenants.models import TenantForeignKey, TenantModel, tenant_key
+
+
+class Turn(TenantModel):
+    """One stretch of speech. Times are milliseconds on the call clock; `metrics` holds milliseconds and counts."""
+
+    class Speaker(models.TextChoices):
+        CALLER = "caller", "caller"
+        AGENT = "agent", "agent"
+
+    class Source(models.TextChoices):
+        SPEECH = "speech", "speech"
+        GREETING = "greeting", "greeting"
+        REPLY = "reply", "reply"
+        APOLOGY = "apology", "apology"
+        WARNING = "warning", "warning"
+
+    public_prefix = "turn"
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="turns", db_constraint=False)
+    sequence = models.PositiveIntegerField()
+    speaker = models.CharField(max_length=6, choices=Speaker)
+    source = models.CharField(max_length=8, choices=Source)
+    text = models.TextField(blank=True)
+    language = models.CharField(max_length=20, blank=True)
+    started_ms = models.IntegerField(null=True, blank=True)
+    ended_ms = models.IntegerField(null=True, blank=True)
+    interrupted = models.BooleanField(default=False)
+    metrics: Any = models.JSONField(default=dict)
+
+    class Meta(TenantModel.Meta):
+        ordering = ["sequence"]
+        constraints = [
+            tenant_key("turn"),
+            TenantForeignKey(field="call", name="turn_call_same_tenant"),
+            models.UniqueConstraint(fields=["tenant", "call", "sequence"], name="turn_once"),
+            models.CheckConstraint(name="turn_speaker_known", condition=Q(speaker__in=["caller", "agent"])),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.speaker}"

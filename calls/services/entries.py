@@ -1,0 +1,172 @@
+"""The entries of a call's journal: what a job may write down, checked and made fit to store.
+
+Card numbers are masked here, so nothing behind this boundary sees them.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+from voiceplatform.lib.redaction import mask_card_numbers
+
+# PostgreSQL stores neither NUL nor half of a surrogate pair.
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+_MAX_MS: Final = 2**31 - 1
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value
+
+
+def _without_cards(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_card_numbers(value)
+    if isinstance(value, dict):
+        return {key: _without_cards(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_cards(item) for item in value]
+    return value
+
+
+def _whole(value: object) -> object:
+    return round(value) if isinstance(value, float) and isfinite(value) else value
+
+
+def _measured(value: object) -> object:
+    """A metric nobody could measure is left out."""
+    return {_storable(key): item for key, item in value.items() if item is not None} if isinstance(value, Mapping) else value
+
+
+def text(longest: int) -> Any:
+    return Annotated[str, BeforeValidator(_storable), Field(max_length=longest)]
+
+
+Said = Annotated[str, BeforeValidator(_storable), AfterValidator(mask_card_numbers), Field(max_length=1_000_000)]
+Data = Annotated[dict[str, Any], BeforeValidator(_storable), AfterValidator(_without_cards)]
+Metrics = Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_measured)]
+Ms = Annotated[int, BeforeValidator(_whole), Field(ge=-_MAX_MS, le=_MAX_MS)]
+Length = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_MAX_MS)]
+Sequence = Annotated[int, Field(ge=0, le=_MAX_MS)]
+Size = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Name = Annotated[text(60), Field(min_length=1)]
+
+
+class Entry(BaseModel):
+    # A field that a newer worker adds must not cost the entry it comes with.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class StatusEntry(Entry):
+    op: Literal["status"]
+    to: Literal["in_progress", "ended"]
+    at: AwareDatetime
+    disposition: text(14) = ""
+    ended_reason: text(60) = ""
+    detail: text(10_000) = ""
+
+
+class TurnEntry(Entry):
+    op: Literal["turn"]
+    sequence: Sequence
+    speaker: Literal["caller", "agent"]
+    text: Said
+    started_ms: Ms | None = None
+    ended_ms: Ms | None = None
+    interrupted: bool = False
+    language: text(20) = ""
+    metrics: Metrics = Field(default_factory=dict)
+    source: Literal["speech", "greeting", "reply", "apology", "warning"]
+
+
+class TurnMetricsEntry(Entry):
+    op: Literal["turn_metrics"]
+    sequence: Sequence
+    metrics: Metrics
+
+
+class ToolCallEntry(Entry):
+    op: Literal["tool_call"]
+    sequence: Sequence
+    key: Name
+    arguments: Data = Field(default_factory=dict)
+    status: Literal["ok", "refused", "error"]
+    output: Said = ""
+    started_ms: Ms | None = None
+    duration_ms: Length | None = None
+    idempotency_key: text(120) = ""
+
+
+class MessageEntry(Entry):
+    op: Literal["message"]
+    key: Annotated[text(120), Field(min_length=1)]
+    caller_name: Annotated[Said, Field(max_length=200)] = ""
+    phone: text(40) = ""
+    reason: Said = ""
+    urgent: bool = False
+    at: AwareDatetime
+
+
+class UsageEntry(Entry):
+    op: Literal["usage"]
+    kind: Literal["stt", "llm", "tts", "telephony", "transport"]
+    provider: Annotated[text(40), Field(min_length=1)]
+    model: text(80)
+    unit: Literal["second", "input_token", "cached_input_token", "output_token", "character"]
+    quantity: Annotated[Decimal, Field(ge=0, lt=10**12, allow_inf_nan=False)]
+
+
+class EventEntry(Entry):
+    op: Literal["event"]
+    kind: Name
+    at: AwareDatetime
+    data: Data = Field(default_factory=dict)
+
+
+class RecordingEntry(Entry):
+    op: Literal["recording"]
+    state: Literal["spooled", "lost"]
+    path: text(500) = ""
+    duration_ms: Length | None = None
+    size: Size | None = None
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    detail: text(10_000) = ""
+
+
+class FinalizeEntry(Entry):
+    op: Literal["finalize"]
+    at: AwareDatetime
+
+
+AnyEntry = (
+    StatusEntry
+    | TurnEntry
+    | TurnMetricsEntry
+    | ToolCallEntry
+    | MessageEntry
+    | UsageEntry
+    | EventEntry
+    | RecordingEntry
+    | FinalizeEntry
+)
+_ENTRY: Final[TypeAdapter[AnyEntry]] = TypeAdapter(Annotated[AnyEntry, Field(discriminator="op")])
+
+
+def parse_entry(raw: object) -> AnyEntry:
+    """Raises pydantic's ValidationError."""
+    return _ENTRY.validate_python(raw)
+
+
+def moment(entry: StatusEntry | MessageEntry | EventEntry | FinalizeEntry, *, now: datetime) -> datetime:
+    """When it happened by the job's clock, which may be fast: never later than now."""
+    return min(entry.at, now)

@@ -1,0 +1,77 @@
+"""The second end of a call: what it used is priced, and its record is complete."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from calls.clock import database_now
+from calls.lifecycle import OBJECT_TYPE
+from calls.models import Call, CallEvent
+from calls.resolving import scope_of_call
+from tenants import outbox
+from tenants.services.usage import RatedTotal, rate_usage
+
+
+def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
+    """Finalise an ended call once; False when it has not ended or is finalised already. Enters the call's scope itself.
+
+    A job passes its `job_id` and finalises only the call it holds.
+    """
+    with scope_of_call(call_id), transaction.atomic():
+        held = {} if job_id is None else {"job_id": job_id}
+        waiting = Call.objects.filter(pk=call_id, status=Call.Status.ENDED, finalized_at=None, **held)
+        call = waiting.select_for_update(no_key=True).first()
+        if call is None:
+            return False
+        now = database_now()
+        total = _rate(call)
+        Call.objects.filter(pk=call_id).update(finalized_at=now, **_priced(total))
+        CallEvent.objects.create(call_id=call_id, kind="finalized", at=now, data=_told(total))
+        outbox.publish(topic="call.finalized", object_type=OBJECT_TYPE, object_id=call_id, data=_facts(call, total))
+        return True
+
+
+def reprice_call(*, call_id: UUID, at: datetime) -> Decimal:
+    """Price a finalised call anew, because usage arrived late; returns by how much its cost changed.
+
+    Runs in the tenant's scope and the transaction that stored the usage, with the call locked.
+    """
+    call = Call.objects.get(pk=call_id)
+    total = _rate(call)
+    change = total.cost - call.cost
+    if change or total.missing != call.cost_missing:
+        Call.objects.filter(pk=call_id).update(**_priced(total))
+        CallEvent.objects.create(call_id=call_id, kind="repriced", at=at, data=_told(total))
+        data = _facts(call, total) | {"change": str(change)}
+        outbox.publish(topic="call.repriced", object_type=OBJECT_TYPE, object_id=call_id, data=data)
+    return change
+
+
+def _rate(call: Call) -> RatedTotal:
+    """At the prices of the day the call was placed, so that pricing it anew gives the same."""
+    return rate_usage(subject_type=OBJECT_TYPE, subject_id=call.pk, at=call.created_at)
+
+
+def _priced(total: RatedTotal) -> dict[str, Any]:
+    return {"cost": total.cost, "currency": total.currency, "cost_missing": total.missing}
+
+
+def _told(total: RatedTotal) -> dict[str, Any]:
+    return {"cost": str(total.cost), "currency": total.currency, "missing": total.missing}
+
+
+def _facts(call: Call, total: RatedTotal) -> dict[str, Any]:
+    """What subscribers need, as it was at this moment: the row may have changed when they read."""
+    return {
+        "agent_id": str(call.agent_id),
+        "kind": call.kind,
+        "livemode": call.livemode,
+        "disposition": call.disposition,
+        "created_at": call.created_at.isoformat(),
+        "seconds": call.duration_s or 0.0,
+        "cost": str(total.cost),
+        "currency": total.currency,
+    }
