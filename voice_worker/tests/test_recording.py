@@ -181,7 +181,6 @@ def test_a_killed_process_leaves_all_but_the_last_second(tmp_path):
     child.wait()
     caller, agent = decode(path)
     remnant = caller.shape[0] / 48_000
-    print(f"lived {elapsed:.2f} s, left {remnant:.2f} s")
     assert elapsed - 1.5 < remnant <= elapsed + 0.2
     assert min(level(side, begin=0.5, end=remnant - 0.2) for side in (caller, agent)) > 0.05
 
