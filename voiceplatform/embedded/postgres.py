@@ -180,7 +180,11 @@ def _system_locale() -> str:
 
 def _launch(context: Context) -> Launch:
     account = server_account()
-    cluster = Cluster(home=context.home, account=account, fsync=context.values.get("VP_POSTGRES_FSYNC", "on") != "off")
+    if (fsync := context.values.get("VP_POSTGRES_FSYNC", "on")) not in {"on", "off"}:
+        raise EmbeddedError(
+            f"VP_POSTGRES_FSYNC={fsync!r} is not one of on, off (off is for tests only). Example: VP_POSTGRES_FSYNC=on"
+        )
+    cluster = Cluster(home=context.home, account=account, fsync=fsync == "on")
     cluster.prepare(context)
     return Launch(
         argv=cluster.argv(),

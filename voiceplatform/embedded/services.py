@@ -67,7 +67,7 @@ def _web(context: Context) -> Launch:
     port = web_port(context.values)
     url = f"http://127.0.0.1:{port}"
     argv = [sys.executable, "-m", "gunicorn", "voiceplatform.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
-    argv += ["--threads", "8", "--timeout", "60", "--graceful-timeout", "5", "--access-logfile", "-"]
+    argv += ["--threads", "8", "--timeout", "60", "--graceful-timeout", "5", "--access-logfile", "-", "--no-control-socket"]
     return Launch(
         argv=argv,
         ready=answers(f"{url}/healthz"),
@@ -91,10 +91,10 @@ def _celery(context: Context) -> Launch:
     url = context.environment().get("REDIS_URL", "")
 
     def listens() -> bool:
-        """The worker subscribes to its control channel once it takes tasks."""
+        """The worker subscribes to the pattern of its control messages once it takes tasks."""
         try:
             with redis.Redis.from_url(url, socket_timeout=2) as client:
-                return bool(client.pubsub_channels("*celery.pidbox"))
+                return any(int(entry["psub"]) for entry in client.client_list(_type="pubsub"))
         except redis.RedisError:
             return False
 
