@@ -44,6 +44,7 @@ def test_templates_are_rendered(template: str, text: str) -> None:
         ("{{ '99999999999999999999' | date: '%Y' }}", "cannot be rendered"),
     ],
 )
+@pytest.mark.timeout(10)
 def test_work_without_end_and_ways_out_are_stopped(template: str, message: str) -> None:
     with pytest.raises(LiquidError, match=message):
         render(template, DAY)
