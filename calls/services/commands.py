@@ -1,0 +1,75 @@
+"""Commands into a running call: rows are the truth, Redis only wakes the job that polls them anyway."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from calls import lifecycle, wakeups
+from calls.clock import database_now
+from calls.errors import CallEndedError
+from calls.models import Call, CallCommand
+from calls.resolving import scope_of_call
+from tenants.models import User
+
+TAKEN_WITHIN: Final = timedelta(seconds=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A hang-up its job has not taken: the host ends the job's process and then the call."""
+
+    call_id: UUID
+    job_id: str
+
+
+@transaction.atomic
+def request_hang_up(call: Call, *, actor: User | None = None, reason: str = "") -> CallCommand | None:
+    """Ask the job to hang up; None when no job has the call yet, which then has ended by this.
+
+    A hang-up that waits already is returned. Raises CallEndedError.
+    """
+    now = database_now()
+    ended = lifecycle.end(
+        call_id=call.pk,
+        disposition=Call.Disposition.CANCELED,
+        ended_reason="canceled_by_user",
+        at=now,
+        detail=reason,
+        job_id=lifecycle.UNCLAIMED,
+    )
+    if ended:
+        return None
+    if Call.objects.select_for_update(no_key=True, of=("self",)).get(pk=call.pk).status == Call.Status.ENDED:
+        raise CallEndedError(f"{call.public_id} has ended already.")
+    kind = CallCommand.Kind.HANG_UP
+    waiting: CallCommand | None = CallCommand.objects.filter(call=call, kind=kind, taken_at=None).first()
+    if waiting is None:
+        waiting = CallCommand.objects.create(call=call, kind=kind, actor=actor, reason=reason, created_at=now)
+    wakeups.wake_on_commit(wakeups.COMMANDS, call.pk)
+    return waiting
+
+
+def take_commands(call_id: UUID) -> list[CallCommand]:
+    """The commands nobody has taken, oldest first; each is given out once. Enters the call's scope itself."""
+    with scope_of_call(call_id):
+        now = database_now()
+        waiting = CallCommand.objects.filter(call_id=call_id, taken_at=None)
+        return [command for command in list(waiting) if _take(command, now)]
+
+
+def _take(command: CallCommand, now: datetime) -> bool:
+    return bool(CallCommand.objects.filter(pk=command.pk, taken_at=None).update(taken_at=now))
+
+
+def overdue(host_id: UUID, *, now: datetime | None = None) -> list[Overdue]:
+    """Hang-ups of this host's open calls that were not taken in time, of all tenants. Needs no scope."""
+    late = CallCommand.all_objects.filter(
+        kind=CallCommand.Kind.HANG_UP,
+        taken_at=None,
+        created_at__lte=(now or database_now()) - TAKEN_WITHIN,
+        call__host_id=host_id,
+    ).exclude(call__status=Call.Status.ENDED)
+    return [Overdue(*found) for found in late.values_list("call_id", "call__job_id")]
