@@ -1,17 +1,23 @@
 """Fixtures every app's tests may use: tenants, users and members on a real PostgreSQL."""
 
+import base64
+import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+import redis
+from django.conf import settings as django_settings
 from django.db import connection
 
 from tenants.models import Membership, Tenant, User
 from tenants.scope import tenant_scope
 from tenants.services.tenants import add_member, create_tenant
+from voiceplatform.lib import broker
 
 _numbers = count(1)
 
@@ -77,4 +83,29 @@ def database_env(transactional_db: None) -> dict[str, str]:
     """The environment in which another process sees this test's committed rows."""
     parts = urlsplit(os.environ["DATABASE_URL"])
     url = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
-    return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "voiceplatform.settings.test"}
+    return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": django_settings.SETTINGS_MODULE}
+
+
+@pytest.fixture
+def sent_messages(settings: Any, worker_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """A broker of the test's own; gives what is waiting in it, oldest first: task, args and headers."""
+    number = 1 + int(worker_id.removeprefix("gw")) % 14 if worker_id.startswith("gw") else 15
+    settings.REDIS_URL = urlunsplit(urlsplit(settings.REDIS_URL)._replace(path=f"/{number}"))
+    monkeypatch.setattr(broker, "_rests_until", 0.0)
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()
+        yield lambda: [_message(json.loads(raw)) for raw in reversed(client.lrange("celery", 0, -1))]
+        client.flushdb()
+
+
+def _message(raw: dict[str, Any]) -> dict[str, Any]:
+    args, _kwargs, _embed = json.loads(base64.b64decode(raw["body"]))
+    return {"task": raw["headers"]["task"], "args": args, "headers": raw["headers"]}
+
+
+@pytest.fixture
+def silent_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A port that accepts connections and never answers."""
+    monkeypatch.setattr(broker, "_rests_until", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]

@@ -22,11 +22,8 @@ TIMEOUT_S: Final = 1.0
 # After a failure the broker is left alone for this long, so that a hanging one does not slow every request.
 REST_S: Final = 2.0
 
+_rests_until = 0.0
 logger = structlog.get_logger(__name__)
-
-
-class _Rest:
-    until = 0.0
 
 
 @cache
@@ -44,13 +41,14 @@ def _client(url: str) -> Celery:
 
 def send(task_name: str, *, args: Iterable[Any] = (), tenant_id: UUID | None = None) -> bool:
     """Ask a Celery worker to run a task, for a tenant where one is given. False when the broker did not take it."""
-    if monotonic() < _Rest.until:
+    global _rests_until  # noqa: PLW0603 - one broker per process, and one moment until which it is left alone
+    if monotonic() < _rests_until:
         return False
     headers = {TENANT_HEADER: str(tenant_id)} if tenant_id else {}
     try:
         _client(settings.REDIS_URL).send_task(task_name, args=list(args), headers=headers, retry=False, ignore_result=True)
     except (KombuError, RedisError, OSError) as error:
-        _Rest.until = monotonic() + REST_S
+        _rests_until = monotonic() + REST_S
         logger.warning("broker did not take a message", task=task_name, error=str(error))
         return False
     return True
