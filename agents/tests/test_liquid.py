@@ -1,5 +1,7 @@
 """Templates written by tenants: what works, what is explained, what is stopped."""
 
+import tracemalloc
+
 import pytest
 
 from agents.errors import LiquidError
@@ -48,6 +50,19 @@ def test_templates_are_rendered(template: str, text: str) -> None:
 def test_work_without_end_and_ways_out_are_stopped(template: str, message: str) -> None:
     with pytest.raises(LiquidError, match=message):
         render(template, DAY)
+
+
+@pytest.mark.parametrize("step", ["replace: 'a', '{}'", "split: '' | join: '{}'"])
+def test_one_step_cannot_fill_the_memory(step: str) -> None:
+    template = "{{ '" + "a" * 15_000 + "' | " + step.format("b" * 15_000) + " }}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(LiquidError, match="the result is too large"):
+            render(template, DAY)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 def test_a_long_text_within_the_limit_is_rendered() -> None:

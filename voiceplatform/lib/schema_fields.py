@@ -13,13 +13,12 @@ BLANK_ROWS = 3
 
 
 class TextField(forms.CharField):
-    """Text of several lines; browsers send their newlines as CR LF."""
+    """Text of several lines. Browsers send a newline as CR LF; here it is one character, also for limits."""
 
     widget = forms.Textarea
 
-    def clean(self, value: Any) -> Any:
-        cleaned = super().clean(value)
-        return cleaned.replace("\r\n", "\n") if isinstance(cleaned, str) else cleaned
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
 
 
 class LinesField(forms.CharField):

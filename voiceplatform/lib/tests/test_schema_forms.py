@@ -210,6 +210,13 @@ def test_a_sent_form_is_shown_again_as_it_was_typed() -> None:
     assert submitted(form)["facts"] == "a\r\nb"
 
 
+@pytest.mark.parametrize(("story", "fits"), [("ab\n" * 1666 + "ab", True), ("ab\n" * 1666 + "abc", False)])
+def test_a_newline_counts_once_in_the_length_of_a_text(story: str, fits: bool) -> None:
+    form = SampleForm(submitted(SampleForm(initial={"story": story})))
+    assert form.is_valid() is fits
+    assert form.errors == {} if fits else "at most 5000 characters (it has 5001)" in form.errors["story"][0]
+
+
 def test_a_removed_row_leaves_the_list() -> None:
     stored = [{"name": name, "kind": "text", "size": None, "needed": True} for name in ("a", "b")]
     data = submitted(SampleForm(initial={"rows": stored}))
