@@ -7,7 +7,7 @@ False means that the change is late, repeated or out of order; then nothing was 
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from django.db import transaction
@@ -17,7 +17,9 @@ from django.db.models.functions import Coalesce, Greatest
 from calls.models import Call, CallEvent
 from tenants import outbox
 
-Kind, Status, Disposition = Call.Kind, Call.Status, Call.Disposition
+Kind: TypeAlias = Call.Kind
+Status: TypeAlias = Call.Status
+Disposition: TypeAlias = Call.Disposition
 
 UNCLAIMED: Final = ""
 OBJECT_TYPE: Final = "call"

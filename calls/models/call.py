@@ -1,6 +1,6 @@
 """One conversation: where it is, how it ended and what it cost."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -9,7 +9,7 @@ from django.db.models import Q
 from agents.models import Agent, AgentVersion
 from calls.models.host import WorkerHost
 from calls.models.snapshot import ConfigSnapshot
-from tenants.models import TenantForeignKey, TenantModel, TenantQuerySet, scoped_manager, tenant_key
+from tenants.models import TenantForeignKey, TenantManager, TenantModel, TenantQuerySet, tenant_key
 
 
 class CallQuerySet(TenantQuerySet):
@@ -22,6 +22,10 @@ class CallQuerySet(TenantQuerySet):
 
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-id")
+
+
+class CallManager(TenantManager.from_queryset(CallQuerySet)):  # type: ignore[misc]
+    pass
 
 
 class Call(TenantModel):
@@ -96,7 +100,7 @@ class Call(TenantModel):
     currency = models.CharField(max_length=3)
     cost_missing: Any = models.JSONField(default=list, blank=True, help_text="Usage without a price, which the cost leaves out.")
 
-    objects = scoped_manager(CallQuerySet)
+    objects: ClassVar[CallManager] = CallManager()
 
     class Meta(TenantModel.Meta):
         permissions = [("hang_up_call", "Can hang up a call")]

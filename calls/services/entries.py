@@ -48,18 +48,23 @@ def _measured(value: object) -> object:
     return {_storable(key): item for key, item in value.items() if item is not None} if isinstance(value, Mapping) else value
 
 
-def text(longest: int) -> Any:
-    return Annotated[str, BeforeValidator(_storable), Field(max_length=longest)]
-
-
-Said = Annotated[str, BeforeValidator(_storable), AfterValidator(mask_card_numbers), Field(max_length=1_000_000)]
-Data = Annotated[dict[str, Any], BeforeValidator(_storable), AfterValidator(_without_cards)]
+_CLEAN: Final = BeforeValidator(_storable)
+Text20 = Annotated[str, _CLEAN, Field(max_length=20)]
+Text40 = Annotated[str, _CLEAN, Field(max_length=40)]
+Text80 = Annotated[str, _CLEAN, Field(max_length=80)]
+Text120 = Annotated[str, _CLEAN, Field(max_length=120)]
+Text500 = Annotated[str, _CLEAN, Field(max_length=500)]
+Name = Annotated[str, _CLEAN, Field(min_length=1, max_length=60)]
+Key = Annotated[Text120, Field(min_length=1)]
+Provider = Annotated[Text40, Field(min_length=1)]
+Prose = Annotated[str, _CLEAN, Field(max_length=10_000)]
+Said = Annotated[str, _CLEAN, AfterValidator(mask_card_numbers), Field(max_length=1_000_000)]
+Data = Annotated[dict[str, Any], _CLEAN, AfterValidator(_without_cards)]
 Metrics = Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_measured)]
 Ms = Annotated[int, BeforeValidator(_whole), Field(ge=-_MAX_MS, le=_MAX_MS)]
 Length = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_MAX_MS)]
 Sequence = Annotated[int, Field(ge=0, le=_MAX_MS)]
 Size = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Name = Annotated[text(60), Field(min_length=1)]
 
 
 class Entry(BaseModel):
@@ -71,9 +76,9 @@ class StatusEntry(Entry):
     op: Literal["status"]
     to: Literal["in_progress", "ended"]
     at: AwareDatetime
-    disposition: text(14) = ""
-    ended_reason: text(60) = ""
-    detail: text(10_000) = ""
+    disposition: Text20 = ""
+    ended_reason: Annotated[str, _CLEAN, Field(max_length=60)] = ""
+    detail: Prose = ""
 
 
 class TurnEntry(Entry):
@@ -84,7 +89,7 @@ class TurnEntry(Entry):
     started_ms: Ms | None = None
     ended_ms: Ms | None = None
     interrupted: bool = False
-    language: text(20) = ""
+    language: Text20 = ""
     metrics: Metrics = Field(default_factory=dict)
     source: Literal["speech", "greeting", "reply", "apology", "warning"]
 
@@ -104,14 +109,14 @@ class ToolCallEntry(Entry):
     output: Said = ""
     started_ms: Ms | None = None
     duration_ms: Length | None = None
-    idempotency_key: text(120) = ""
+    idempotency_key: Text120 = ""
 
 
 class MessageEntry(Entry):
     op: Literal["message"]
-    key: Annotated[text(120), Field(min_length=1)]
+    key: Key
     caller_name: Annotated[Said, Field(max_length=200)] = ""
-    phone: text(40) = ""
+    phone: Text40 = ""
     reason: Said = ""
     urgent: bool = False
     at: AwareDatetime
@@ -120,8 +125,8 @@ class MessageEntry(Entry):
 class UsageEntry(Entry):
     op: Literal["usage"]
     kind: Literal["stt", "llm", "tts", "telephony", "transport"]
-    provider: Annotated[text(40), Field(min_length=1)]
-    model: text(80)
+    provider: Provider
+    model: Text80
     unit: Literal["second", "input_token", "cached_input_token", "output_token", "character"]
     quantity: Annotated[Decimal, Field(ge=0, lt=10**12, allow_inf_nan=False)]
 
@@ -136,11 +141,11 @@ class EventEntry(Entry):
 class RecordingEntry(Entry):
     op: Literal["recording"]
     state: Literal["spooled", "lost"]
-    path: text(500) = ""
+    path: Text500 = ""
     duration_ms: Length | None = None
     size: Size | None = None
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-    detail: text(10_000) = ""
+    detail: Prose = ""
 
 
 class FinalizeEntry(Entry):

@@ -34,20 +34,21 @@ def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
         return True
 
 
-def reprice_call(*, call_id: UUID, at: datetime) -> Decimal:
-    """Price a finalised call anew, because usage arrived late; returns by how much its cost changed.
+def reprice_call(*, call_id: UUID, at: datetime) -> bool:
+    """Price a finalised call anew, because usage arrived late; say whether that changed anything.
 
     Runs in the tenant's scope and the transaction that stored the usage, with the call locked.
     """
-    call = Call.objects.get(pk=call_id)
+    call = Call.objects.exclude(finalized_at=None).get(pk=call_id)
+    before = _priced(RatedTotal(cost=call.cost or Decimal(0), currency=call.currency, missing=call.cost_missing))
     total = _rate(call)
-    change = total.cost - call.cost
-    if change or total.missing != call.cost_missing:
-        Call.objects.filter(pk=call_id).update(**_priced(total))
-        CallEvent.objects.create(call_id=call_id, kind="repriced", at=at, data=_told(total))
-        data = _facts(call, total) | {"change": str(change)}
-        outbox.publish(topic="call.repriced", object_type=OBJECT_TYPE, object_id=call_id, data=data)
-    return change
+    if _priced(total) == before:
+        return False
+    Call.objects.filter(pk=call_id).update(**_priced(total))
+    CallEvent.objects.create(call_id=call_id, kind="repriced", at=at, data=_told(total))
+    data = _facts(call, total) | {"cost_before": str(before["cost"]), "currency_before": before["currency"]}
+    outbox.publish(topic="call.repriced", object_type=OBJECT_TYPE, object_id=call_id, data=data)
+    return True
 
 
 def _rate(call: Call) -> RatedTotal:

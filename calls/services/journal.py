@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from uuid import UUID
 
 import structlog
@@ -41,6 +41,18 @@ class Applied:
 
     applied: int
     refused: int
+
+
+class _Job(TypedDict):
+    call_id: UUID
+    job_id: str
+    at: datetime
+
+
+class _Outcome(TypedDict):
+    disposition: str
+    ended_reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +137,15 @@ class _Batch:
             self._apply_status(entry)
 
     def _apply_status(self, entry: StatusEntry) -> None:
-        job, at = {"call_id": self.call.pk, "job_id": self.call.job_id}, moment(entry, now=self.now)
+        job = _Job(call_id=self.call.pk, job_id=self.call.job_id, at=moment(entry, now=self.now))
         if entry.to == "in_progress":
-            lifecycle.advance(to=Call.Status.IN_PROGRESS, at=at, **job)
+            lifecycle.advance(to=Call.Status.IN_PROGRESS, **job)
             return
         if entry.disposition not in Call.Disposition.values or not entry.ended_reason:
             raise UnfitEntryError("an end needs a known disposition and a reason")
-        outcome = {"disposition": entry.disposition, "ended_reason": entry.ended_reason, "detail": entry.detail}
-        if not lifecycle.end(at=at, **job, **outcome):
-            lifecycle.correct_outcome(at=at, **job, **outcome)
+        how = _Outcome(disposition=entry.disposition, ended_reason=entry.ended_reason, detail=entry.detail)
+        if not lifecycle.end(**job, **how):
+            lifecycle.correct_outcome(**job, **how)
 
     def _refuse(self, raw: object, error: Exception) -> None:
         self.refused += 1

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import transaction
 
@@ -18,7 +18,8 @@ from tenants.lifecycle import require_new_work
 from tenants.models import Tenant, TenantLimits
 from tenants.scope import current_tenant_id
 
-Kind, Transport = Call.Kind, Call.Transport
+Kind: TypeAlias = Call.Kind
+Transport: TypeAlias = Call.Transport
 _NEVER_LIVE = (Kind.SIMULATED, Kind.CHAT)
 
 
@@ -108,5 +109,6 @@ def _admit() -> Tenant:
 def _snapshot(body: Mapping[str, Any]) -> ConfigSnapshot:
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
+    snapshot: ConfigSnapshot
     snapshot, _ = ConfigSnapshot.objects.get_or_create(sha256=sha256, defaults={"body": body})
     return snapshot

@@ -76,9 +76,9 @@ def write_recording(call: Call, entries: Sequence[RecordingEntry], _now: datetim
     recording = Recording.objects.filter(call=call).first() or Recording(call=call)
     if recording.state == Recording.State.STORED:
         return
-    if entry.state == Recording.State.SPOOLED and not (entry.path and entry.sha256 and entry.size is not None):
+    if entry.state == "spooled" and not (entry.path and entry.sha256 and entry.size is not None):
         raise UnfitEntryError("a spooled recording needs path, size and sha256")
-    if entry.state == Recording.State.LOST and not entry.detail:
+    if entry.state == "lost" and not entry.detail:
         raise UnfitEntryError("a lost recording needs a detail that says why")
     _set(recording, entry.model_dump(exclude={"op", "path"}) | {"spool_path": entry.path})
     recording.save()

@@ -91,19 +91,22 @@ class Gone:
         serving = WorkerHost.objects.filter(Q(retired_at=None) | Q(pk__in=calls))
         return cls(hosts={host.pk: host for host in serving}, silent_before=silent_before)
 
-    def host(self, host_id: UUID) -> bool:
-        """A host that was registered after `hosts` was read is not gone."""
-        host = self.hosts.get(host_id)
+    def host(self, host: WorkerHost | None) -> bool:
         return host is not None and (host.retired_at is not None or host.last_beat_at < self.silent_before)
 
-    def job(self, *, host_id: UUID, job_id: str, claimed_at: datetime) -> bool:
-        """Gone with its host, or missing from both of the host's latest beats though it began before them."""
-        if self.host(host_id):
+    def host_of(self, call: Call) -> WorkerHost | None:
+        """None also for a host that was registered after `hosts` was read."""
+        return self.hosts.get(call.host_id) if call.host_id else None
+
+    def job(self, call: Call) -> bool:
+        """Whether the claimed call's job went with its host, or is missing from the host's two latest beats, which
+        came after the claim."""
+        host = self.host_of(call)
+        if self.host(host):
             return True
-        host = self.hosts.get(host_id)
-        if host is None or host.previous_beat_at is None or claimed_at >= host.previous_beat_at:
+        if not (host and host.previous_beat_at and call.claimed_at and call.claimed_at < host.previous_beat_at):
             return False
-        return job_id not in host.job_ids and job_id not in host.previous_job_ids
+        return call.job_id not in host.job_ids and call.job_id not in host.previous_job_ids
 
     def spooled(self) -> set[str]:
         """Calls whose records some host has still to hand in: the one that had the call, or its successor on that machine."""
@@ -132,13 +135,13 @@ def fail_unclaimed(*, now: datetime, gone: Gone) -> int:
     )
     seconds = int(UNCLAIMED_FOR_GOOD.total_seconds())
     failed = _each(nobody, lambda call: _no_worker(call, now=now, detail=f"No job claimed the call within {seconds} s."))
-    orphaned = [call for call in _unclaimed(status=Status.QUEUED).exclude(host=None) if gone.host(call.host_id)]
+    orphaned = [call for call in _unclaimed(status=Status.QUEUED).exclude(host=None) if gone.host(gone.host_of(call))]
     return failed + _each(orphaned, lambda call: _no_worker(call, now=now, detail="The host it was placed for has left."))
 
 
 def end_lost(*, now: datetime, gone: Gone) -> int:
     """Claimed calls whose job is gone."""
-    lost = [call for call in _claimed() if gone.job(host_id=call.host_id, job_id=call.job_id, claimed_at=call.claimed_at)]
+    lost = [call for call in _claimed() if gone.job(call)]
     return _each(
         lost,
         lambda call: lifecycle.end(
@@ -175,10 +178,9 @@ def finalize_abandoned(*, now: datetime, gone: Gone) -> int:
     spooled = gone.spooled()
 
     def is_due(call: Call) -> bool:
-        if call.ended_at <= now - FINALIZE_AT_LAST or not call.job_id:
-            return True
-        there = not gone.job(host_id=call.host_id, job_id=call.job_id, claimed_at=call.claimed_at)
-        return not there and str(call.pk) not in spooled
+        waited_long = call.ended_at is not None and call.ended_at <= now - FINALIZE_AT_LAST
+        nobody_left = call.job_id == lifecycle.UNCLAIMED or (gone.job(call) and str(call.pk) not in spooled)
+        return waited_long or nobody_left
 
     return _each([call for call in _light(ended) if is_due(call)], _finalize)
 
