@@ -14,20 +14,14 @@ from voiceplatform.embedded.postgres_files import ROOT_BASE
 from voiceplatform.embedded.supervisor import Supervisor
 
 
-def test_servers_answer_and_leave_nothing_running(home: Path) -> None:
-    with supervise(home) as supervisor:
-        supervisor.start(SERVERS)
-        pids = [entry["pid"] for entry in read_json(supervisor.home.state_file).values()]
-        assert supervisor.running() == SERVERS
-    assert len(pids) == 2
-    assert not any(alive(pid) for pid in pids)
-
-
-def test_data_addresses_and_secrets_outlive_a_stop(home: Path) -> None:
+def test_a_stop_leaves_nothing_running_and_loses_nothing(home: Path) -> None:
     with supervise(home) as first:
         first.start(SERVERS)
         keep_row(first.urls["postgres"], "before")
         redis.Redis.from_url(first.urls["valkey"]).set("key", "before")
+        pids = [entry["pid"] for entry in read_json(first.home.state_file).values()]
+    assert len(pids) == 2
+    assert not any(alive(pid) for pid in pids)
     with supervise(home) as second:
         second.start(SERVERS)
         assert kept_rows(second.urls["postgres"]) == ["before"]

@@ -32,7 +32,6 @@ class Cluster:
 
     def prepare(self, context: Context) -> None:
         self.clear_leftovers()
-        self._check_version()
         if self.layout.data.exists() and self._token() != self.secrets.cluster:
             aside = self.layout.base / "data.previous"
             shutil.rmtree(aside, ignore_errors=True)
@@ -40,7 +39,8 @@ class Cluster:
             context.say(f"postgres: {self.layout.data} belongs to a VP_HOME whose passwords are gone; moved to {aside}")
         if not self.layout.data.exists():
             self._initdb()
-        elif self.account and self.layout.data.stat().st_uid != self.account.uid:
+        self._check_version()
+        if self.account and self.layout.data.stat().st_uid != self.account.uid:
             self._give_to_account(self.layout.data)
 
     def argv(self) -> list[str]:
@@ -60,10 +60,8 @@ class Cluster:
     def clear_leftovers(self) -> None:
         """Ends what a killed supervisor or a crash left, then drops its lock files: their number may be someone else's by now."""
         for stop in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            if not (pids := leftovers.postgres_pids(title=self.title, data=self.layout.data)):
-                break
-            leftovers.signal_and_wait(pids, stop, seconds=10)
-        else:
+            leftovers.signal_and_wait(self._pids(), stop, seconds=10)
+        if pids := self._pids():
             raise EmbeddedError(f"A PostgreSQL of {self.home.root} does not end: processes {pids}. Mend: kill -9 {pids[0]}")
         for lock in (self.layout.data / "postmaster.pid", self.layout.socket / f"{SOCKET_NAME}.lock"):
             lock.unlink(missing_ok=True)
@@ -92,6 +90,9 @@ class Cluster:
             connect_timeout=5,
             autocommit=True,
         )
+
+    def _pids(self) -> list[int]:
+        return leftovers.postgres_pids(title=self.title, data=self.layout.data)
 
     def _provision(self) -> None:
         """Makes the role, the database and pgvector where they are missing.
