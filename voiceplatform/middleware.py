@@ -1,16 +1,20 @@
 """Request ids in every log line, and the tenant scope of staff pages."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.template.response import SimpleTemplateResponse
+from django.template.response import SimpleTemplateResponse, TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
 
-from tenants.models import User
+from tenants.models import Tenant, User
 from tenants.scope import all_tenants, tenant_scope
+from tenants.staff import StaffScope, remember_scope, resolve_scope
 from voiceplatform.lib.ids import uuid7
 
 STAFF_TENANT_KEY = "staff_tenant_id"
@@ -33,26 +37,50 @@ class RequestIdMiddleware:
 
 
 class StaffTenantMiddleware:
-    """Scopes staff requests to the tenant chosen in the header, or lifts the scope where none is chosen.
+    """Scopes staff requests to the tenant chosen in the header, or lifts the scope where all may be seen.
 
-    The response is rendered inside the scope, because admin templates run queries.
+    The response is rendered inside the scope, because admin templates run queries. Staff who are members of
+    no tenant get an explanation instead of a page.
     """
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        with self._scope(request):
-            response = self.get_response(request)
-            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
-                response.render()
-        return response
-
-    def _scope(self, request: HttpRequest):  # type: ignore[no-untyped-def]
         user = request.user
         if not (isinstance(user, User) and user.is_active and user.is_staff):
-            return nullcontext()
-        chosen = request.session.get(STAFF_TENANT_KEY)
-        if chosen:
-            return tenant_scope(UUID(chosen))
-        return all_tenants()
+            return self.get_response(request)
+        with all_tenants():
+            scope = resolve_scope(user=user, chosen=_chosen(request))
+        if scope is None:
+            return self._without_tenant(request)
+        remember_scope(request, scope)
+        with _enter(scope), timezone.override(_zone(scope.tenant)):
+            return _rendered(self.get_response(request))
+
+    def _without_tenant(self, request: HttpRequest) -> HttpResponseBase:
+        open_paths = {reverse("admin:logout"), reverse("admin:login"), reverse("admin:password_change"), reverse("healthz")}
+        if request.path in open_paths or not request.path.startswith(reverse("admin:index")):
+            return self.get_response(request)
+        return TemplateResponse(request, "admin/console/no_tenant.html", status=403).render()
+
+
+def _chosen(request: HttpRequest) -> UUID | None:
+    try:
+        return UUID(request.session.get(STAFF_TENANT_KEY, ""))
+    except ValueError:
+        return None
+
+
+def _enter(scope: StaffScope) -> AbstractContextManager[None]:
+    return tenant_scope(scope.tenant) if scope.tenant else all_tenants()
+
+
+def _zone(tenant: Tenant | None) -> ZoneInfo:
+    return ZoneInfo(tenant.timezone if tenant else "UTC")
+
+
+def _rendered(response: HttpResponseBase) -> HttpResponseBase:
+    if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+        response.render()
+    return response

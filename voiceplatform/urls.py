@@ -1,10 +1,23 @@
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import path
 
 from voiceplatform import health
+from voiceplatform.admin.search import search
+from voiceplatform.admin.switcher import tenant_switcher
+
+
+def home(_request: HttpRequest) -> HttpResponse:
+    return redirect("admin:index")
+
 
 urlpatterns = [
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
+    path("", home, name="home"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/tenant/", tenant_switcher, name="tenant-switcher"),
+    # Before the site's own search, which keeps a person's results for minutes, whichever tenant they have chosen since.
+    path("admin/search/", search, name="search"),
     path("admin/", admin.site.urls),
 ]

@@ -8,6 +8,7 @@ from voiceplatform.settings.base import *  # noqa: F403
 from voiceplatform.settings.base import BASE_DIR, DATABASES, REDIS_URL
 from voiceplatform.settings.base import INSTALLED_APPS as SHARED_APPS
 from voiceplatform.settings.base import STORAGES as SHARED_STORAGES
+from voiceplatform.settings.unfold import UNFOLD, VP_ENVIRONMENT  # noqa: F401
 
 INSTALLED_APPS = [
     "unfold",

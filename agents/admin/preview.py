@@ -1,0 +1,55 @@
+"""What callers would hear and the model would read, with example values for the variables."""
+
+from typing import TYPE_CHECKING
+
+from django import forms
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from pydantic import ValidationError
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from agents.admin.editing import editable
+from agents.errors import AgentsError
+from agents.models import Agent
+from agents.pipeline import Variable, VersionSettings
+from agents.services import default_variables, render_liquid
+
+if TYPE_CHECKING:
+    from agents.admin.agents import AgentAdmin
+
+
+def preview_page(admin: "AgentAdmin", request: HttpRequest, agent: Agent) -> HttpResponseBase:
+    version = editable(agent)
+    try:
+        settings = VersionSettings.model_validate(version.settings)
+    except ValidationError:
+        return admin.agent_page(request, agent, tab="preview", version=version, invalid=True)
+    form = _variables_form(settings.variables)(request.GET or None)
+    given = form.cleaned_data if form.is_valid() else {name: field.initial for name, field in form.fields.items()}
+    zone = agent.tenant.timezone
+    defaults = default_variables(at=timezone.now(), timezone=zone, agent_name=agent.name, business_name=agent.tenant.name)
+    values = {**defaults, **given}
+    texts = [("Greeting", settings.opening.greeting), ("Instructions", settings.instructions)]
+    rendered = [(title, *_render(template, values)) for title, template in texts]
+    return admin.agent_page(
+        request, agent, tab="preview", version=version, form=form, defaults=defaults, rendered=rendered, facts=settings.facts
+    )
+
+
+def _variables_form(variables: tuple[Variable, ...]) -> type[forms.Form]:
+    fields = {
+        variable.name: forms.CharField(
+            required=False, max_length=500, initial=variable.example or variable.default, widget=UnfoldAdminTextInputWidget
+        )
+        for variable in variables
+    }
+    return type("VariablesForm", (forms.Form,), fields)
+
+
+def _render(template: str, values: dict[str, str]) -> tuple[str, str]:
+    """The text, or the error in words."""
+    try:
+        return render_liquid(template, values), ""
+    except AgentsError as error:
+        return "", str(error)

@@ -1,0 +1,3 @@
+from calls.admin import calls, hosts, messages
+
+__all__ = ["calls", "hosts", "messages"]

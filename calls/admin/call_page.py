@@ -1,0 +1,143 @@
+"""What the page of one call shows, read in a fixed number of queries."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils import timezone
+
+from agents.admin.differences import in_words, readable
+from agents.tools import TOOLS
+from calls.admin import recordings, timeline, transcript, waterfall
+from calls.admin.explain import explain
+from calls.admin.states import TALKING, state_badge
+from calls.models import Call, CallCommand, CallEvent, Message, Recording, ToolCall
+from tenants.display import clock, duration
+from tenants.models import UsageRecord
+
+EVENTS_SHOWN = 300
+LIVE_TURNS = 40
+ANSWERS_PER_PAGE = 40
+
+
+def page_context(call: Call, *, may_listen: bool, user_id: UUID) -> dict[str, Any]:
+    turns = transcript.timings(call)
+    tools = [_tool(tool) for tool in ToolCall.objects.filter(call=call)]
+    recording = Recording.objects.filter(call=call).first()
+    context = {
+        **head_context(call),
+        "tools": tools,
+        "calls_messages": list(Message.objects.filter(call=call)),
+        "recording": recording,
+        "audio_url": _audio_url(call, recording, user_id) if may_listen else "",
+        "may_listen": may_listen,
+        "timeline": timeline.draw(
+            turns=turns,
+            tools=[tool["row"].started_ms for tool in tools],
+            duration_ms=recording.duration_ms if recording and recording.duration_ms else _length_ms(call),
+        ),
+        "turn_count": len(turns),
+        "turn_index": transcript.index(turns),
+        "pages": transcript.page_numbers(len(turns)),
+        "events": [_event(event, call) for event in CallEvent.objects.filter(call=call)[:EVENTS_SHOWN]],
+        **transcript.page_of(call, number=0),
+        **waterfall_context(turns, page=0),
+        **cost_context(call),
+        **snapshot_context(call),
+    }
+    return context if call.status == Call.Status.ENDED else {**context, **live_context(call)}
+
+
+def head_context(call: Call) -> dict[str, Any]:
+    return {
+        "call": call,
+        "zone": call.tenant.timezone,
+        "state": state_badge(call),
+        "reason": explain(call),
+        "is_open": call.status != Call.Status.ENDED,
+        "lasted": duration(_length_s(call)),
+        "variables": [(name, in_words(value)) for name, value in call.variables.items()],
+        "metadata": [(name, in_words(value)) for name, value in call.metadata.items()],
+    }
+
+
+def live_context(call: Call) -> dict[str, Any]:
+    return {
+        **head_context(call),
+        "live_entries": transcript.latest(call, count=LIVE_TURNS),
+        "hang_up_asked": CallCommand.objects.filter(call=call, kind=CallCommand.Kind.HANG_UP).first(),
+    }
+
+
+def waterfall_context(turns: Sequence[Mapping[str, Any]], *, page: int) -> dict[str, Any]:
+    everything = waterfall.answers(turns)
+    shown = everything[page * ANSWERS_PER_PAGE : (page + 1) * ANSWERS_PER_PAGE]
+    more = len(everything) > (page + 1) * ANSWERS_PER_PAGE
+    return {
+        "waterfall": waterfall.draw(shown, everything),
+        "stages": waterfall.STAGES,
+        "next_waterfall_page": page + 1 if more else None,
+        "answers": len(everything),
+    }
+
+
+def cost_context(call: Call) -> dict[str, Any]:
+    lines = list(
+        UsageRecord.objects.filter(subject_type="call", subject_id=call.pk).order_by("kind", "provider", "model", "unit")
+    )
+    return {
+        "cost_lines": lines,
+        "cost_sum": sum((line.cost for line in lines if line.cost is not None), Decimal()),
+        "unpriced": [line for line in lines if line.cost is None] if call.finalized_at else [],
+    }
+
+
+def snapshot_context(call: Call) -> dict[str, Any]:
+    body = call.snapshot.body
+    tools = [
+        (TOOLS[tool["key"]].title if tool["key"] in TOOLS else tool["key"], in_words(tool["config"]) if tool["config"] else "")
+        for tool in body.get("tools", [])
+    ]
+    return {"snapshot_sections": readable(body.get("settings", {})), "snapshot_tools": tools}
+
+
+def _tool(tool: ToolCall) -> dict[str, Any]:
+    tones = {ToolCall.Status.OK: "success", ToolCall.Status.REFUSED: "warning", ToolCall.Status.ERROR: "danger"}
+    return {
+        "row": tool,
+        "title": TOOLS[tool.key].title if tool.key in TOOLS else tool.key,
+        "tone": tones[ToolCall.Status(tool.status)],
+        "arguments": [(name.replace("_", " "), in_words(value)) for name, value in tool.arguments.items()],
+        "at": clock(tool.started_ms),
+    }
+
+
+def _event(event: CallEvent, call: Call) -> dict[str, Any]:
+    since = call.answered_at or call.created_at
+    return {
+        "row": event,
+        "title": event.kind.replace("_", " ").replace(".", " ").capitalize(),
+        "offset": (event.at - since).total_seconds(),
+        "data": [
+            (name.replace("_", " "), in_words(value)) for name, value in event.data.items() if value not in ("", None, [], {})
+        ],
+    }
+
+
+def _audio_url(call: Call, recording: Recording | None, user_id: UUID) -> str:
+    if recording is None or recording.state != Recording.State.STORED:
+        return ""
+    return recordings.signed_url(reverse("admin:calls_call_recording", args=[call.pk]), call=call, user_id=user_id)
+
+
+def _length_s(call: Call) -> float | None:
+    if call.status in TALKING and call.answered_at:
+        return (timezone.now() - call.answered_at).total_seconds()
+    return call.duration_s if call.answered_at else None
+
+
+def _length_ms(call: Call) -> int | None:
+    seconds = _length_s(call)
+    return int(seconds * 1000) if seconds else None

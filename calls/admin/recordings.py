@@ -1,0 +1,49 @@
+"""Listening to a recording through a link that is signed for one person and a few minutes."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.core.files.storage import storages
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+
+from calls.admin.streaming import serve_file
+from calls.models import Call, Recording
+
+LINK_HOLDS = timedelta(minutes=15)
+_signer = signing.TimestampSigner(salt="calls.recording")
+
+
+def signed_url(path: str, *, call: Call, user_id: UUID) -> str:
+    return f"{path}?{urlencode({'token': _signer.sign(f'{call.pk}:{user_id}')})}"
+
+
+def stream(request: HttpRequest, call: Call) -> HttpResponseBase:
+    """The stored recording of `call`, to the person its link was signed for.
+
+    Raises PermissionDenied for a link that is forged, expired or somebody else's, Http404 without a recording.
+    """
+    try:
+        signed_for = _signer.unsign(request.GET.get("token", ""), max_age=LINK_HOLDS)
+    except signing.BadSignature as error:
+        raise PermissionDenied("This link has expired. Reload the page of the call.") from error
+    if signed_for != f"{call.pk}:{request.user.pk}":
+        raise PermissionDenied("This link is somebody else's.")
+    recording = Recording.objects.filter(call=call, state=Recording.State.STORED).first()
+    if recording is None:
+        raise Http404("This call has no stored recording.")
+    return _serve(request, call, recording)
+
+
+def _serve(request: HttpRequest, call: Call, recording: Recording) -> HttpResponseBase:
+    storage = storages["recordings"]
+    try:
+        file: Any = storage.open(recording.file)
+        size = storage.size(recording.file)
+    except FileNotFoundError as error:
+        raise Http404("The recording's file is gone from the storage.") from error
+    return serve_file(request, file, size=size, content_type="audio/ogg", filename=f"{call.public_id}.ogg")

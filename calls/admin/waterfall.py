@@ -1,0 +1,162 @@
+"""The picture of where each answer's time went, from the end of the caller's speech to the first sound."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from statistics import median, quantiles
+from typing import Any
+
+STAGES = (
+    ("transcription", "Transcription", "Until the final text of what the caller said was there."),
+    ("end_of_turn", "End-of-turn wait", "The rest of the wait until the agent decided that the caller had finished."),
+    ("llm", "Model, first words", "Until the language model began to answer."),
+    ("voice", "Voice, first sound", "Until the voice began to speak."),
+)
+WORDS = {"transcription": "text", "end_of_turn": "wait", "llm": "model", "voice": "voice"}
+LONGEST_MS = 10_000  # a longer wait is cut off in the picture, never in the numbers
+STEPS_MS = (100, 200, 250, 500, 1_000, 2_000, 2_500)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One agent turn: milliseconds per stage, and what the ears measured on the line."""
+
+    sequence: int
+    started_ms: int | None
+    stages: Mapping[str, float]
+    heard_ms: float | None
+    stop_ms: float | None = None
+    overlap_ms: float | None = None
+    interrupted: bool = False
+
+    @property
+    def total_ms(self) -> float:
+        return max(sum(self.stages.values()), self.heard_ms or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    kind: str
+    x: str
+    width: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    answer: Answer
+    segments: list[Segment]
+    heard_x: str
+    heard_width: str
+    cut_off: bool
+    heard: str
+    parts: list[tuple[str, str]]
+    extras: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    rows: list[Row] = field(default_factory=list)
+    ticks: list[tuple[str, str]] = field(default_factory=list)
+    median: str = ""
+    p95: str = ""
+    count: int = 0
+
+
+def answers(turns: Iterable[Mapping[str, Any]]) -> list[Answer]:
+    """Answers in order; the caller's own turn before an answer holds its transcription and waiting times."""
+    result: list[Answer] = []
+    before: Mapping[str, Any] = {}
+    for turn in turns:
+        metrics = turn["metrics"] or {}
+        if turn["speaker"] == "caller":
+            before = metrics
+            continue
+        answer = _answer(turn, {**_only(before, "transcription_delay", "end_of_turn_delay"), **metrics})
+        before = {}
+        if answer.stages or answer.heard_ms is not None:
+            result.append(answer)
+    return result
+
+
+def _only(metrics: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: metrics[name] for name in names if name in metrics}
+
+
+def _answer(turn: Mapping[str, Any], metrics: Mapping[str, Any]) -> Answer:
+    transcription = _ms(metrics, "transcription_delay")
+    wait = _ms(metrics, "end_of_turn_delay")
+    if wait is not None and transcription is not None:
+        # Both clocks run from the end of speech, so the transcription lies inside the wait.
+        transcription, wait = min(transcription, wait), max(wait - transcription, 0)
+    stages = {
+        "transcription": transcription,
+        "end_of_turn": wait,
+        "llm": _ms(metrics, "llm_ttft"),
+        "voice": _ms(metrics, "tts_ttfb"),
+    }
+    return Answer(
+        sequence=turn["sequence"],
+        started_ms=turn["started_ms"],
+        stages={name: value for name, value in stages.items() if value is not None},
+        heard_ms=_ms(metrics, "response_gap"),
+        stop_ms=_ms(metrics, "stop"),
+        overlap_ms=_ms(metrics, "overlap"),
+        interrupted=turn["interrupted"],
+    )
+
+
+def _ms(metrics: Mapping[str, Any], name: str) -> float | None:
+    value = metrics.get(name)
+    return max(float(value), 0.0) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def draw(shown: list[Answer], everything: list[Answer]) -> Waterfall:
+    """Rows for `shown` on one scale, with the middle and the slow end of all answers."""
+    scale = _scale(shown)
+    gaps = [answer.heard_ms for answer in everything if answer.heard_ms is not None]
+    return Waterfall(
+        rows=[_row(answer, scale) for answer in shown],
+        ticks=_ticks(scale),
+        median=seconds(median(gaps)) if gaps else "",
+        p95=seconds(quantiles(gaps, n=20, method="inclusive")[-1] if len(gaps) > 1 else gaps[0]) if gaps else "",
+        count=len(gaps),
+    )
+
+
+def _scale(shown: list[Answer]) -> float:
+    longest = min(max((answer.total_ms for answer in shown), default=0), LONGEST_MS)
+    return max(ceil(longest / 500) * 500, 500)
+
+
+def _ticks(scale: float) -> list[tuple[str, str]]:
+    step = next((step for step in STEPS_MS if scale / step <= 6), STEPS_MS[-1])
+    return [(percent(at / scale), f"{at / 1000:g} s") for at in range(0, int(scale) + 1, step)]
+
+
+def _row(answer: Answer, scale: float) -> Row:
+    segments, at = [], 0.0
+    for kind, _, _ in STAGES:
+        length = answer.stages.get(kind, 0.0)
+        if length and at < scale:
+            segments.append(Segment(kind, percent(at / scale), percent(min(length, scale - at) / scale)))
+        at += length
+    heard = answer.heard_ms
+    extras = [("stopped after", answer.stop_ms), ("spoke over each other", answer.overlap_ms)]
+    return Row(
+        answer=answer,
+        segments=segments,
+        heard_x=percent(min(heard, scale) / scale) if heard is not None else "",
+        heard_width=percent(min(heard, scale) / scale) if heard is not None else "",
+        cut_off=answer.total_ms > scale,
+        heard=seconds(heard) if heard is not None else "",
+        parts=[(WORDS[kind], seconds(answer.stages[kind])) for kind, _, _ in STAGES if kind in answer.stages],
+        extras=[(label, seconds(value)) for label, value in extras if value],
+    )
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.3f}%"
+
+
+def seconds(ms: float) -> str:
+    return f"{ms / 1000:.2f} s"

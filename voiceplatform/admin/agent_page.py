@@ -1,0 +1,146 @@
+"""The agent's page with what the agents app cannot know: simulated calls, and the calls there were."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, reverse
+from django.views.decorators.http import require_safe
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
+
+from agents.admin.agents import AgentAdmin
+from agents.errors import AgentsError, InvalidSettingsError
+from agents.models import Agent, AgentVersion
+from calls.admin.call_page import live_context
+from calls.admin.hosts import alive
+from calls.errors import CallsError
+from calls.models import Call
+from calls.services import place_call
+from tenants.admin.base import Tab
+from tenants.errors import TenantsError
+from voice_worker.simulation.personas import PERSONAS
+
+SIMULATE = "agents.simulate_agent"
+RECENT = 10
+
+
+class SimulationForm(forms.Form):
+    """Which version, and who calls; one more field for each variable the version declares."""
+
+    version = forms.ChoiceField(label="Which version", widget=UnfoldAdminRadioSelectWidget)
+    persona = forms.ChoiceField(label="Who calls", widget=UnfoldAdminRadioSelectWidget)
+
+    def __init__(self, *args: Any, versions: list[AgentVersion], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.versions = {str(version.pk): version for version in versions}
+        self._offer("version", [(key, _version_label(version)) for key, version in self.versions.items()])
+        self._offer("persona", [(key, persona.title) for key, persona in PERSONAS.items()])
+        for version in versions:
+            for variable in version.settings.get("variables", []):
+                self.fields[f"variable-{variable['name']}"] = forms.CharField(
+                    label=variable["name"],
+                    required=False,
+                    max_length=500,
+                    initial=variable["example"] or variable["default"],
+                    widget=UnfoldAdminTextInputWidget,
+                )
+
+    def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared above
+        field.choices = choices
+        field.initial = choices[0][0] if choices else None
+
+    def call_arguments(self) -> dict[str, Any]:
+        version = self.versions[self.cleaned_data["version"]]
+        declared = [variable["name"] for variable in version.settings.get("variables", [])]
+        given = {name: value for name in declared if (value := self.cleaned_data.get(f"variable-{name}"))}
+        return {"version": version, "persona": self.cleaned_data["persona"], "variables": given}
+
+
+@admin.register(Agent)
+class AgentPageAdmin(AgentAdmin):
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            self.row_path("simulate/", self.simulate_view, "simulate"),
+            self.row_path("simulate/live/", require_safe(self.live_view), "simulate_live"),
+            self.row_path("calls/", require_safe(self.calls_view), "calls"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def tabs(self, agent: Agent, current: str) -> list[Tab]:
+        names = [("simulate", "Simulate a call"), ("calls", "Calls")]
+        return [*super().tabs(agent, current), *(Tab(title, self.row_url(name, agent), name == current) for name, title in names)]
+
+    def has_simulate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(SIMULATE)  # type: ignore[union-attr]
+
+    def simulate_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """The form and, with `call` in the address, the conversation as it happens."""
+        agent = self.viewable(request, object_id)
+        if not self.has_simulate_permission(request):
+            raise PermissionDenied
+        form = SimulationForm(request.POST or None, versions=_choices(agent))
+        if form.is_valid() and (call := self._place(request, agent, form)) is not None:
+            return redirect(f"{self.row_url('simulate', agent)}?call={call.pk}")
+        call = _call_of(agent, request.GET.get("call", ""))
+        context: dict[str, Any] = {"form": form, "personas": PERSONAS.values(), "hosts_alive": alive().exists()}
+        if call is not None:
+            live_url = f"{self.row_url('simulate_live', agent)}?call={call.pk}"
+            context |= {"call": call, "live_url": live_url, "call_url": _call_url(call), **live_context(call)}
+        return self.agent_page(request, agent, tab="simulate", **context)
+
+    def live_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """The conversation so far; the status stops the polling once it has ended."""
+        agent = self.viewable(request, object_id)
+        call = _call_of(agent, request.GET.get("call", ""))
+        if call is None:
+            raise PermissionDenied
+        context = {"call_url": _call_url(call), **live_context(call)}
+        status = 286 if call.status == Call.Status.ENDED else 200  # htmx stops polling on 286
+        return TemplateResponse(request, "admin/agents/agent/simulation.html", context, status=status)
+
+    def calls_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        agent = self.viewable(request, object_id)
+        if not request.user.has_perm("calls.view_call"):  # type: ignore[union-attr]
+            raise PermissionDenied
+        return redirect(f"{reverse('admin:calls_call_changelist')}?agent={agent.pk}")
+
+    def _place(self, request: HttpRequest, agent: Agent, form: SimulationForm) -> Call | None:
+        try:
+            return place_call(agent=agent, kind=Call.Kind.SIMULATED, **form.call_arguments())
+        except InvalidSettingsError as refused:
+            named = "; ".join(f"{field}: {message}" for field, message in refused.errors.items())
+            messages.error(request, f"This version cannot run yet. Correct it under Settings: {named}")
+        except (AgentsError, CallsError, TenantsError) as refused:
+            form.add_error(None, str(refused))
+        return None
+
+
+def _choices(agent: Agent) -> list[AgentVersion]:
+    """The draft first: it is what somebody wants to try."""
+    versions: QuerySet[AgentVersion] = agent.versions.all()
+    draft, published = versions.drafts().first(), agent.published_version  # type: ignore[attr-defined]
+    return [version for version in (draft, published) if version is not None]
+
+
+def _version_label(version: AgentVersion) -> str:
+    return f"Published version {version.number}" if version.is_published else f"Draft {version.number}"
+
+
+def _call_of(agent: Agent, call_id: str) -> Call | None:
+    try:
+        wanted = Call._meta.pk.to_python(call_id)
+    except forms.ValidationError:
+        return None
+    return Call.objects.filter(agent=agent, pk=wanted).select_related("tenant", "agent").first() if wanted else None
+
+
+def _call_url(call: Call) -> str:
+    return reverse("admin:calls_call_change", args=[call.pk])

@@ -1,0 +1,74 @@
+"""The sidebar, ordered by the work staff do, and what every page's header shows."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from tenants.staff import staff_scope
+
+Entry = tuple[str, str, str, str]  # title, icon, URL name, permission
+
+GROUPS: list[tuple[str, list[Entry]]] = [
+    (
+        "Conversations",
+        [
+            ("Calls", "call", "admin:calls_call_changelist", "calls.view_call"),
+            ("Messages", "inbox", "admin:calls_message_changelist", "calls.view_message"),
+            ("Agents", "support_agent", "admin:agents_agent_changelist", "agents.view_agent"),
+        ],
+    ),
+    (
+        "Customers",
+        [
+            ("Tenants", "apartment", "admin:tenants_tenant_changelist", "tenants.view_tenant"),
+            ("People", "group", "admin:tenants_user_changelist", "tenants.view_user"),
+        ],
+    ),
+    (
+        "Money",
+        [
+            ("Usage", "data_usage", "admin:tenants_usagerecord_changelist", "tenants.view_usagerecord"),
+            ("Rates", "sell", "admin:tenants_defaultrate_changelist", "tenants.view_defaultrate"),
+            ("Tenants' rates", "loyalty", "admin:tenants_tenantrate_changelist", "tenants.view_tenantrate"),
+            ("Daily figures", "bar_chart", "admin:analytics_dailyrollup_changelist", "analytics.view_dailyrollup"),
+        ],
+    ),
+    (
+        "Operations",
+        [
+            ("Worker hosts", "dns", "admin:calls_workerhost_changelist", "calls.view_workerhost"),
+            ("Audit", "policy", "admin:tenants_auditevent_changelist", "tenants.view_auditevent"),
+        ],
+    ),
+]
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    overview = {"title": "", "items": [{"title": "Dashboard", "icon": "space_dashboard", "link": reverse("admin:index")}]}
+    return [overview, *(group for title, entries in GROUPS if (group := _group(request, title, entries))["items"])]
+
+
+def _group(request: HttpRequest, title: str, entries: list[Entry]) -> dict[str, Any]:
+    items = [
+        {"title": name, "icon": icon, "link": reverse(url)}
+        for name, icon, url, permission in entries
+        if _may(request, permission)
+    ]
+    return {"title": title, "items": items, "separator": True}
+
+
+def _may(request: HttpRequest, permission: str) -> bool:
+    allowed: bool = request.user.has_perm(permission)  # type: ignore[union-attr]
+    return allowed
+
+
+def environment(_request: HttpRequest) -> tuple[str, str]:
+    """The badge that keeps people from doing it in production."""
+    name = settings.VP_ENVIRONMENT
+    return name, {"production": "danger", "staging": "warning"}.get(name, "info")
+
+
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    return {"staff_scope": staff_scope(request)}
