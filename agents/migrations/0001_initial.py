@@ -93,6 +93,14 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='agentversion_tenant_key'),
         ),
         migrations.AddConstraint(
+            model_name='agent',
+            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='agent_tenant_key'),
+        ),
+        migrations.AddConstraint(
+            model_name='toolgrant',
+            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='toolgrant_tenant_key'),
+        ),
+        migrations.AddConstraint(
             model_name='agentversion',
             constraint=tenants.models.base.TenantForeignKey(field='agent', name='agentversion_agent_same_tenant'),
         ),
@@ -114,19 +122,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='agent',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='agent_tenant_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='agent',
             constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='agent_name_once', violation_error_message='Another agent has this name.'),
         ),
         migrations.AddConstraint(
             model_name='agent',
             constraint=tenants.models.base.TenantForeignKey(field='published_version', name='agent_published_version_same_tenant'),
-        ),
-        migrations.AddConstraint(
-            model_name='toolgrant',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='toolgrant_tenant_key'),
         ),
         migrations.AddConstraint(
             model_name='toolgrant',

@@ -58,12 +58,14 @@ def save_draft(
     parsed, configs = validate_settings(settings), validate_tools(tools)
     with locked_agent(agent) as locked:
         draft = _draft_of(locked)
-        draft.settings = parsed.model_dump(mode="json")
+        saved = parsed.model_dump(mode="json")
+        changed = _changed(draft, settings=saved, tools=configs)
+        draft.settings = saved
         draft.note = note
         draft.save(update_fields=["settings", "note", "updated_at"])
         draft.grants.all().delete()
         _grant(draft, configs)
-        record(action="agent.draft_saved", target=locked, actor=actor, data={"draft": draft.pk})
+        record(action="agent.draft_saved", target=locked, actor=actor, fields=changed, data={"draft": draft.pk})
         return draft
 
 
@@ -105,6 +107,13 @@ def _grant(draft: AgentVersion, tools: Mapping[str, Mapping[str, Any]]) -> None:
     ToolGrant.objects.bulk_create(
         [ToolGrant(tenant_id=draft.tenant_id, version=draft, key=key, config=config) for key, config in sorted(tools.items())]
     )
+
+
+def _changed(draft: AgentVersion, *, settings: Mapping[str, Any], tools: Mapping[str, Any]) -> list[str]:
+    """The sections that saving would change, for the audit."""
+    granted = {grant.key: grant.config for grant in draft.grants.all()}
+    changed = [name for name, value in settings.items() if value != draft.settings.get(name)]
+    return [*changed, "tools"] if granted != tools else changed
 
 
 def _draft_of(agent: Agent) -> AgentVersion:

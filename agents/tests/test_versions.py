@@ -113,6 +113,16 @@ def test_an_older_version_can_come_back(make_agent: MakeAgent) -> None:
     assert [grant.key for grant in third.grants.all()] == ["end_call"]
 
 
+def test_the_audit_names_what_was_changed(make_agent: MakeAgent) -> None:
+    agent = make_agent(published=False)
+    changed = {**TEST_SETTINGS, "instructions": "Be kind.", "brain": {**TEST_SETTINGS["brain"], "temperature": 0.3}}
+    save_draft(agent=agent, settings=changed, tools={"end_call": {}})
+    save_draft(agent=agent, settings=changed, tools={})
+    save_draft(agent=agent, settings=changed, tools={})
+    noted = AuditEvent.objects.filter(action="agent.draft_saved").order_by("at")
+    assert [event.fields for event in noted][1:] == [["instructions", "brain"], ["tools"], []]
+
+
 def test_an_invalid_draft_is_not_saved(make_agent: MakeAgent) -> None:
     agent = make_agent(published=False)
     before = agent.versions.get()
