@@ -14,7 +14,8 @@ import redis
 from django.conf import settings as django_settings
 from django.db import connection
 
-from tenants.models import Membership, Tenant, User
+from tenants.models import DefaultRate, Membership, Tenant, User
+from tenants.prices import write_missing
 from tenants.scope import tenant_scope
 from tenants.services.tenants import add_member, create_tenant
 from voiceplatform.lib import broker
@@ -109,3 +110,9 @@ def silent_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(broker, "_rests_until", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.fixture
+def default_rates(db: None) -> None:
+    """The prices the platform comes with, also after a transactional test has emptied the tables."""
+    write_missing(DefaultRate)
