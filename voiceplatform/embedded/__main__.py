@@ -13,7 +13,7 @@ from voiceplatform.embedded.errors import EmbeddedError, HomeInUseError
 from voiceplatform.embedded.home import Home
 from voiceplatform.embedded.process import run_attached
 from voiceplatform.embedded.service import Service
-from voiceplatform.embedded.services import SERVICES
+from voiceplatform.embedded.services import SERVERS, SERVICES
 from voiceplatform.embedded.supervisor import Supervisor
 
 LANGUAGE_MODEL_KEYS = ("GEMINI_API_KEY", "OPENAI_API_KEY")
@@ -92,10 +92,10 @@ def _supervise(
 ) -> int:
     console = Console()
     with Supervisor(home.root, SERVICES, values=values, console=console) as supervisor:
-        supervisor.start([service.name for service in services if not service.migrated], strict=strict)
-        if application := [service.name for service in services if service.migrated]:
+        supervisor.start([service.name for service in services if service in SERVERS], strict=strict)
+        if any(service.migrated for service in services):
             supervisor.migrate()
-            supervisor.start(application, strict=strict)
+        supervisor.start([service.name for service in services if service not in SERVERS], strict=strict)
         if command:
             code = run_attached(command, env=supervisor.environment())
             supervisor.wait_for_borrowers()

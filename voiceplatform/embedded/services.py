@@ -111,9 +111,9 @@ def _host(_context: Context) -> Launch:
     return Launch(argv=[*MANAGE, "run_voice_worker", "--local"], ready=None, cwd=PROJECT)
 
 
+SERVERS: tuple[Service, ...] = (POSTGRES, VALKEY)  # everything else may need them
 SERVICES: tuple[Service, ...] = (
-    POSTGRES,
-    VALKEY,
+    *SERVERS,
     Service(name="brain", launch=_brain, replaced_by=("VP_BRAIN_URL",), optional=True, start_timeout=180),
     Service(name="speech", launch=_speech, replaced_by=("VP_SPEECH_URL",), optional=True, start_timeout=120),
     Service(name="web", launch=_web, migrated=True),
