@@ -28,16 +28,16 @@ run: $(VENV)/installed ## Start everything on the embedded profile
 	@$(PY) manage.py dev $(ARGS)
 
 test: $(VENV)/installed-dev ## Run the tests on a PostgreSQL and Valkey of their own
-	@VP_HOME=$(TEST_HOME) $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m "not slow" $(ARGS)
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/installed-dev ## Run the tests that speak and think for real
-	@VP_HOME=$(TEST_HOME) $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -m slow $(ARGS)
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -m slow $(ARGS)
 
 lint: $(VENV)/installed-dev ## Format check, lint, types, import walls, migrations
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports
-	@VP_HOME=$(TEST_HOME) $(PY) manage.py dev --only postgres,valkey -- sh -c '$(VENV)/bin/mypy . && $(PY) manage.py makemigrations --check --dry-run && $(PY) manage.py check'
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- sh -c '$(VENV)/bin/mypy . && $(PY) manage.py makemigrations --check --dry-run && $(PY) manage.py check'
 
 format: $(VENV)/installed-dev ## Format the code
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
