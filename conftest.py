@@ -30,7 +30,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with django_db_blocker.unblock():
         connection.close()
-        connection.close_pool()
+        connection.close_pool()  # type: ignore[attr-defined]
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
         connection.close()

@@ -33,7 +33,7 @@ def _check_keys(model: type[models.Model]) -> Iterator[CheckMessage]:
         except FieldDoesNotExist:
             yield Error(f"{key.name}: {key.field!r} is not a foreign key.", obj=model, id="tenants.E001")
             continue
-        if field.db_constraint:
+        if field.db_constraint:  # type: ignore[attr-defined]
             yield Error(f"{key.name}: {key.field!r} needs db_constraint=False.", obj=model, id="tenants.E002")
         target = field.related_model._meta
         if ("tenant", "id") not in [c.fields for c in target.constraints if isinstance(c, models.UniqueConstraint)]:

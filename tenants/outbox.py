@@ -76,7 +76,7 @@ def publish(*, topic: str, object_type: str, object_id: UUID, data: Mapping[str,
     if not connection.in_atomic_block:
         raise NotInTransactionError(f"{topic}: publish in the transaction of the change")
     now = timezone.now()
-    event = OutboxEvent.objects.create(
+    event: OutboxEvent = OutboxEvent.objects.create(
         topic=topic,
         object_type=object_type,
         object_id=object_id,
@@ -119,7 +119,7 @@ def _wake_on_commit() -> None:
 
     One that a rolled back savepoint takes with it leaves this list, so the next event adds it again.
     """
-    if not any(hook is wake for _, hook, _ in connection.run_on_commit):
+    if not any(hook[1] is wake for hook in connection.run_on_commit):
         transaction.on_commit(wake, robust=True)
 
 

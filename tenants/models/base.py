@@ -47,10 +47,9 @@ class TenantModel(UUIDModel):
         check_owner(self)
         return super().delete(*args, **kwargs)
 
-    def _do_update(self, base_qs: models.QuerySet, *args: Any, **kwargs: Any) -> bool:
+    def _do_update(self, base_qs: models.QuerySet, *args: Any, **kwargs: Any) -> Any:
         # A row that was given another tenant's id, or another tenant, matches nothing.
-        updated: bool = super()._do_update(base_qs.filter(tenant_id=self.tenant_id), *args, **kwargs)  # type: ignore[misc]
-        return updated
+        return super()._do_update(base_qs.filter(tenant_id=self.tenant_id), *args, **kwargs)
 
     save.alters_data = True  # type: ignore[attr-defined]
     delete.alters_data = True  # type: ignore[attr-defined]

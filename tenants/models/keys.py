@@ -1,6 +1,6 @@
 """Keys that keep references inside one tenant, in the database."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -81,7 +81,7 @@ class TenantForeignKey(BaseConstraint):
     def __hash__(self) -> int:
         return hash((self.field, self.name))
 
-    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         _, args, kwargs = super().deconstruct()
         return "tenants.models.base.TenantForeignKey", args, {**kwargs, "field": self.field}
 

@@ -57,7 +57,7 @@ class TenantQuerySet(models.QuerySet):
 
     def _fetch_all(self) -> None:
         self._check_scope()
-        super()._fetch_all()  # type: ignore[misc]
+        super()._fetch_all()
 
     def __getitem__(self, key: Any) -> Any:
         self._check_scope()
@@ -78,13 +78,13 @@ class TenantQuerySet(models.QuerySet):
     def raw(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise NoTenantScopeError("raw SQL knows no scope; use the ORM, or a cursor in code that may see all tenants")
 
-    def bulk_create(self, objs: Iterable[models.Model], *args: Any, **kwargs: Any) -> list[models.Model]:
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
         rows = list(objs)
         for row in rows:
             adopt(row)
         return super().bulk_create(rows, *args, **kwargs)
 
-    def bulk_update(self, objs: Iterable[models.Model], fields: Iterable[str], batch_size: int | None = None) -> int:
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
         rows, names = list(objs), list(fields)
         if "tenant" in names:
             raise NoTenantScopeError("a row never changes its tenant")

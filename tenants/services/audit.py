@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import models
@@ -10,7 +11,6 @@ from django.utils import timezone
 from tenants.errors import InvalidAuditDataError
 from tenants.models import AuditEvent, User
 
-AuditValue = UUID | str | bool | None
 # A state, key or id. Names, phone numbers and sentences do not pass.
 _WORD = re.compile(r"[a-z][a-z0-9]*([._:-][a-z0-9]+)*")
 
@@ -21,7 +21,7 @@ def record(
     target: models.Model,
     actor: User | None = None,
     fields: Sequence[str] = (),
-    data: Mapping[str, AuditValue] | None = None,
+    data: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEvent:
     """Note an action on a row, in the tenant and the transaction of the change.
@@ -29,7 +29,7 @@ def record(
     `fields` names what changed. `data` holds ids and states only: raises InvalidAuditDataError for anything that
     could be a personal value.
     """
-    return AuditEvent.objects.create(
+    event: AuditEvent = AuditEvent.objects.create(
         action=action,
         target_type=target._meta.label_lower,
         target_id=target.pk,
@@ -39,9 +39,10 @@ def record(
         reason=reason,
         at=timezone.now(),
     )
+    return event
 
 
-def _checked(key: str, value: AuditValue) -> str | bool | None:
+def _checked(key: str, value: Any) -> str | bool | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, UUID):

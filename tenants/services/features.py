@@ -57,7 +57,7 @@ def set_feature(
         name for name, old, new in zip(("enabled", "config"), before, (row.enabled, row.config), strict=True) if old != new
     ]
     if changed:
-        data = {"feature": key, "enabled": enabled}
+        data: dict[str, str | bool] = {"feature": key, "enabled": enabled}
         audit.record(action="feature.changed", target=row, actor=actor, fields=changed, data=data, reason=reason)
         publish(topic="feature.changed", object_type="feature", object_id=row.pk, data=data)
     return row

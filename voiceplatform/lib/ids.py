@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import uuid_utils
 from typeid import TypeID
 from typeid.errors import TypeIDException
 from uuid_utils.compat import uuid7 as _uuid7
@@ -16,7 +17,7 @@ def uuid7() -> UUID:
 
 
 def to_public_id(prefix: str, value: UUID) -> str:
-    return str(TypeID.from_uuid(prefix=prefix, suffix=value))
+    return str(TypeID.from_uuid(prefix=prefix, suffix=uuid_utils.UUID(bytes=value.bytes)))
 
 
 def from_public_id(prefix: str, public_id: str) -> UUID:
@@ -27,4 +28,5 @@ def from_public_id(prefix: str, public_id: str) -> UUID:
         raise InvalidIdError(f"{public_id!r} is not an id") from error
     if typeid.prefix != prefix:
         raise InvalidIdError(f"{public_id!r} is not a {prefix}_… id")
-    return typeid.uuid
+    # The library has a UUID class of its own, which equals no other.
+    return UUID(bytes=typeid.uuid.bytes)
