@@ -36,7 +36,7 @@ def make_call(
     **placed: Any,
 ) -> Call:
     """A call in `status` (queued, dispatched, in_progress or ended), claimed by `job_id` unless that is ""."""
-    call = place_call(agent=agent or agents_testing.make_agent(), kind=kind, **placed)
+    call = place_call(agent=agent or agents_testing.make_agent(), kind=kind, host=host, **placed)
     at, reached = at or database_now(), _WAY.index(Status(status))
     if reached >= 1:
         host = host or make_host(at=at)

@@ -33,12 +33,6 @@ class WorkerHost(UUIDModel):
 
     class Meta:
         ordering = ["-started_at"]
-        constraints = [
-            models.CheckConstraint(
-                name="workerhost_beats_in_order",
-                condition=Q(previous_beat_at=None) | Q(previous_beat_at__lte=models.F("last_beat_at")),
-            )
-        ]
         indexes = [models.Index(fields=["last_beat_at"], name="workerhost_serving", condition=Q(retired_at=None))]
 
     def __str__(self) -> str:

@@ -47,7 +47,7 @@ def place_call(
     body = compile_version(chosen)
     values = check_variables(body, variables or {})
     tenant = _admit()
-    call = Call.objects.create(
+    call: Call = Call.objects.create(
         agent=agent,
         version=chosen,
         snapshot=_snapshot(body),

@@ -6,7 +6,7 @@ from agents import testing as agents_testing
 from agents.models import Agent
 from calls import testing
 from calls.models import Call, WorkerHost
-from tenants.models import Tenant
+from tenants.models import Tenant, TenantLimits
 
 
 @pytest.fixture
@@ -24,3 +24,9 @@ def make_call(scope: Tenant) -> Callable[..., Call]:
 @pytest.fixture
 def make_host(scope: Tenant) -> Callable[..., WorkerHost]:
     return testing.make_host
+
+
+@pytest.fixture
+def roomy(scope: Tenant) -> None:
+    """A tenant with room for many open calls."""
+    TenantLimits.objects.update(max_open_calls=1000)

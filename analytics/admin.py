@@ -1,0 +1,30 @@
+"""The figures kept per day."""
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RangeDateFilter
+from unfold.decorators import display
+
+from analytics.models import DailyRollup
+from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
+from tenants.display import duration, money
+
+
+@admin.register(DailyRollup)
+class DailyRollupAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
+    list_display = ["day", "tenant", "agent", "kind", "livemode", "calls", "completed", "failed", "talked", "cost_text"]
+    list_filter = [("day", RangeDateFilter), ("kind", ChoicesDropdownFilter), ("livemode", BooleanRadioFilter)]
+    list_select_related = ["tenant", "agent"]
+    search_fields = ["agent__name"]
+    search_help_text = "Agent"
+    ordering = ["-day", "-id"]
+    actions = None
+    empty_title = "No figures yet"
+    empty_hint = "Every finished call is added to its day here, a moment after it has been settled."
+
+    @display(description="talked", ordering="seconds")
+    def talked(self, row: DailyRollup) -> str:
+        return duration(float(row.seconds))
+
+    @display(description="cost", ordering="cost")
+    def cost_text(self, row: DailyRollup) -> str:
+        return money(row.cost, row.currency)
