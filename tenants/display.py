@@ -1,6 +1,6 @@
 """How the console shows times, money, durations and states."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -13,26 +13,24 @@ EMPTY = "–"
 TONES = frozenset({"success", "warning", "danger", "info", "neutral"})
 
 
+def moment_text(value: datetime, zone: str = "", *, seconds: bool = False) -> str:
+    """A time in the tenant's zone (else the page's), such as 23 Nov 21:58."""
+    local = value.astimezone(ZoneInfo(zone)) if zone else timezone.localtime(value)
+    day = f"{local.day} {local:%b}" if local.year == timezone.localtime().year else f"{local.day} {local:%b %Y}"
+    return f"{day} {local:%H:%M:%S}" if seconds else f"{day} {local:%H:%M}"
+
+
 def moment(value: datetime | None, zone: str = "", *, seconds: bool = False) -> SafeString | str:
-    """A time in the tenant's zone (else the page's), with UTC and its age on hover."""
+    """The same for pages, with UTC and its age on hover."""
     if value is None:
         return EMPTY
-    local = value.astimezone(ZoneInfo(zone)) if zone else timezone.localtime(value)
-    clock = local.strftime("%H:%M:%S" if seconds else "%H:%M")
-    day = f"{local.day} {local:%b}" if local.year == timezone.localtime().year else f"{local.day} {local:%b %Y}"
     return format_html(
-        '<time class="vp-time" datetime="{}" title="{} UTC · {} ago">{} {}</time>',
+        '<time class="vp-time" datetime="{}" title="{} UTC · {} ago">{}</time>',
         value.isoformat(),
-        value.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%d %H:%M:%S"),
+        value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
         timesince(value).split(",")[0],
-        day,
-        clock,
+        moment_text(value, zone, seconds=seconds),
     )
-
-
-def zone_name(zone: str, at: datetime | None = None) -> str:
-    """The abbreviation people know, such as CST, at that time."""
-    return (at or timezone.now()).astimezone(ZoneInfo(zone)).strftime("%Z")
 
 
 def duration(seconds: float | None) -> str:

@@ -24,7 +24,7 @@ from calls.errors import CallsError
 from calls.models import Call
 from calls.services.commands import request_hang_up
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
-from tenants.display import EMPTY, badge, duration, moment, money
+from tenants.display import EMPTY, badge, duration, moment, moment_text, money
 from tenants.admin.forms import ReasonForm
 from voiceplatform.lib.ids import InvalidIdError, from_public_id
 
@@ -33,7 +33,7 @@ HANG_UP = "calls.hang_up_call"
 
 @admin.register(Call)
 class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
-    list_display = ["when", "state", "kind_badge", "agent", "tenant", "lasted", "cost_text", "short_id"]
+    list_display = ["when", "state", "why", "kind_badge", "agent", "tenant", "lasted", "cost_text", "short_id"]
     list_filter = [
         QuestionFilter,
         ("disposition", ChoicesDropdownFilter),
@@ -73,6 +73,10 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
     @display(description="state", ordering="disposition")
     def state(self, call: Call) -> SafeString:
         return state_badge(call)
+
+    @display(description="why", ordering="ended_reason")
+    def why(self, call: Call) -> str:
+        return call.ended_reason.replace("_", " ") or EMPTY
 
     @display(description="kind", ordering="kind")
     def kind_badge(self, call: Call) -> SafeString:
@@ -114,7 +118,8 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
             call = self.viewable(request, str(object_id))
             context = call_page.page_context(call, may_listen=self.may_listen(request), user_id=request.user.pk)
             shared = {"urls": self.urls_of(call), "may_hang_up": self.has_hang_up_permission(request)}
-            return self.page(request, "admin/calls/call/page.html", row=call, **shared, **context).render()
+            title = f"{call.agent}, {moment_text(call.created_at, call.tenant.timezone)}"
+            return self.page(request, "admin/calls/call/page.html", row=call, title=title, **shared, **context).render()
 
     def turns_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """One page of the transcript, fetched when it comes into view."""

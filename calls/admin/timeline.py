@@ -56,4 +56,5 @@ def _bar(turn: Mapping[str, Any], length: int) -> Bar:
 
 def _ticks(length: int) -> list[tuple[str, str]]:
     step = next((step for step in STEPS_S if length / (step * 1000) <= 5), STEPS_S[-1])
-    return [(percent(at * 1000 / length), clock(at * 1000)) for at in range(0, int(length / 1000) + 1, step)]
+    # A label needs room to its right.
+    return [(percent(at * 1000 / length), clock(at * 1000)) for at in range(0, int(length * 0.94 / 1000) + 1, step)]

@@ -149,7 +149,7 @@ def _row(answer: Answer, scale: float) -> Row:
         heard_width=percent(min(heard, scale) / scale) if heard is not None else "",
         cut_off=answer.total_ms > scale,
         heard=seconds(heard) if heard is not None else "",
-        parts=[(WORDS[kind], seconds(answer.stages[kind])) for kind, _, _ in STAGES if kind in answer.stages],
+        parts=[(WORDS[kind], f"{answer.stages[kind] / 1000:.2f}") for kind, _, _ in STAGES if kind in answer.stages],
         extras=[(label, seconds(value)) for label, value in extras if value],
     )
 

@@ -44,15 +44,26 @@ class ConsoleAdmin(ModelAdmin):
     list_filter_submit = True
     compressed_fields = True
     warn_unsaved_form = True
+    list_before_template = "admin/console/before_list.html"
     empty_title = "Nothing here yet"
     empty_hint = ""
     empty_link: tuple[str, str] | None = None  # label, URL name
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Without the tenant's name where only one tenant is in view."""
+        columns = super().get_list_display(request)
+        return [column for column in columns if column != "tenant" or current_scope() is EVERYONE]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         if is_tenant_owned(self.model) and current_scope() is EVERYONE:
             return False
         allowed: bool = super().has_add_permission(request)
         return allowed
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        wants_tenant = is_tenant_owned(self.model) and current_scope() is EVERYONE and super().has_add_permission(request)
+        response: HttpResponseBase = super().changelist_view(request, {"wants_tenant": wants_tenant, **(extra_context or {})})
+        return response
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -105,16 +116,17 @@ class ConsoleAdmin(ModelAdmin):
     def list_url(self) -> str:
         return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
-    def page(self, request: HttpRequest, template: str, *, row: Model, status: int = 200, **context: Any) -> TemplateResponse:
+    def page(self, request: HttpRequest, template: str, *, row: Model, title: str = "", **context: Any) -> TemplateResponse:
         """A page of one row inside the console's frame."""
         shared = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": row,
-            "title": str(row),
+            "title": title or str(row),
             "media": self.media,
+            "list_url": self.list_url(),
         }
-        return TemplateResponse(request, template, {**shared, **context}, status=status)
+        return TemplateResponse(request, template, {**shared, **context})
 
     def row_or_404(self, request: HttpRequest, object_id: str) -> Any:
         row = self.get_object(request, unquote(object_id))

@@ -90,7 +90,8 @@ class AgentPageAdmin(AgentAdmin):
         if form.is_valid() and (call := self._place(request, agent, form)) is not None:
             return redirect(f"{self.row_url('simulate', agent)}?call={call.pk}")
         call = _call_of(agent, request.GET.get("call", ""))
-        context: dict[str, Any] = {"form": form, "personas": PERSONAS.values(), "hosts_alive": alive().exists()}
+        personas = list(zip(form["persona"], PERSONAS.values(), strict=True))
+        context: dict[str, Any] = {"form": form, "personas": personas, "hosts_alive": alive().exists()}
         if call is not None:
             live_url = f"{self.row_url('simulate_live', agent)}?call={call.pk}"
             context |= {"call": call, "live_url": live_url, "call_url": _call_url(call), **live_context(call)}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 WIDTH, HEIGHT = 700, 190
-LEFT, RIGHT, TOP, BOTTOM = 34, 6, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 34, 10, 16, 26
+DATES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +39,32 @@ class DayBar:
 class BarChart:
     bars: list[DayBar]
     lines: list[tuple[str, str]]  # y, label
-    width: int = WIDTH
+    width: int
+    right: int
     height: int = HEIGHT
     left: int = LEFT
-    right: int = WIDTH - RIGHT
     base: int = HEIGHT - 8
 
 
-def bar_chart(days: Sequence[Day]) -> BarChart:
+def bar_chart(days: Sequence[Day], *, width: int = WIDTH) -> BarChart:
     """One stacked bar a day: what ended badly stands on top."""
     top = nice_ceiling(max((day.total for day in days), default=0))
     floor = HEIGHT - BOTTOM
     per_unit = (floor - TOP) / top
-    slot = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
-    lines = [(_n(floor - value * per_unit), f"{value:,}") for value in range(0, top + 1, top // 4)]
-    return BarChart(bars=[_bar(day, i, slot=slot, per_unit=per_unit, floor=floor) for i, day in enumerate(days)], lines=lines)
+    slot = (width - LEFT - RIGHT) / max(len(days), 1)
+    every = -(-len(days) // DATES_SHOWN)
+    return BarChart(
+        bars=[
+            _bar(day, i, slot=slot, per_unit=per_unit, floor=floor, dated=(len(days) - 1 - i) % every == 0)
+            for i, day in enumerate(days)
+        ],
+        lines=[(_n(floor - value * per_unit), f"{value:,}") for value in range(0, top + 1, top // 4)],
+        width=width,
+        right=width - RIGHT,
+    )
 
 
-def _bar(day: Day, index: int, *, slot: float, per_unit: float, floor: int) -> DayBar:
+def _bar(day: Day, index: int, *, slot: float, per_unit: float, floor: int, dated: bool) -> DayBar:
     x = LEFT + index * slot + slot * 0.18
     good, bad = day.good * per_unit, day.bad * per_unit
     return DayBar(
@@ -69,7 +78,7 @@ def _bar(day: Day, index: int, *, slot: float, per_unit: float, floor: int) -> D
         middle=_n(x + slot * 0.32),
         label=str(day.total) if day.total else "",
         label_y=_n(floor - good - bad - 3),
-        shows_date=index % 2 == 1,
+        shows_date=dated,
     )
 
 

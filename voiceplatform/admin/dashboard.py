@@ -11,17 +11,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.models import Agent
+from analytics.selectors import last_days
 from calls.admin.explain import explain
 from calls.admin.filters import start_of_day
 from calls.admin.hosts import SILENT_AFTER
 from calls.admin.states import ENDED_BADLY, state_badge
 from calls.models import Call, WorkerHost
 from tenants.display import money
-from voiceplatform.admin.charts import bar_chart
-from voiceplatform.admin.daily import days_between
+from voiceplatform.admin.charts import Day, bar_chart
 
 DAYS = 14
-FAILURES_SHOWN = 8
+FAILURES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,10 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
     with_tests = request.GET.get("tests") == "1"
     calls = Call.objects.all() if with_tests else Call.objects.live()
     failures = calls.filter(disposition__in=ENDED_BADLY).select_related("agent", "tenant").order_by("-created_at", "-id")
-    last = timezone.localdate()
-    days = days_between(last - timedelta(days=DAYS - 1), last, with_tests=with_tests)
+    days = [
+        Day(on=day.day, good=day.calls - day.failed, bad=day.failed)
+        for day in last_days(last=timezone.localdate(), days=DAYS, with_tests=with_tests)
+    ]
     return {
         **context,
         "with_tests": with_tests,

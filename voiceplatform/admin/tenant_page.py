@@ -119,7 +119,7 @@ class TenantAdmin(ConsoleAdmin):
     ) -> HttpResponseBase:
         with self.row_scope(object_id):
             tenant = self.get_object(request, object_id) if object_id else None
-            context = self.head(request, tenant, "change") if tenant else {}
+            context = {**self.head(request, tenant, "change"), "show_save_and_add_another": False} if tenant else {}
             return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **context})
 
     def head(self, request: HttpRequest, tenant: Tenant, current: str) -> dict[str, Any]:

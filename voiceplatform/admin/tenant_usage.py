@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from analytics.selectors import last_days
 from tenants.models import Kind, Tenant, Unit, UsageRecord
-from voiceplatform.admin.charts import bar_chart
-from voiceplatform.admin.daily import days_between
+from voiceplatform.admin.charts import Day, bar_chart
 
 if TYPE_CHECKING:
     from voiceplatform.admin.tenant_page import TenantAdmin
@@ -21,17 +21,16 @@ DAYS = 30
 
 def usage_page(admin: "TenantAdmin", request: HttpRequest, tenant: Tenant) -> HttpResponseBase:
     with_tests = request.GET.get("tests") == "1"
-    last = timezone.localdate()
-    days = days_between(last - timedelta(days=DAYS - 1), last, with_tests=with_tests)
+    figures = last_days(last=timezone.localdate(), days=DAYS, with_tests=with_tests)
     lines = list(_lines())
     return admin.tenant_page(
         request,
         tenant,
         tab="usage",
         lines=lines,
-        total=sum((line["cost"] or Decimal() for line in lines), Decimal()),
-        chart=bar_chart(days),
-        has_figures=any(day.total for day in days),
+        total=sum((line["paid"] or Decimal() for line in lines), Decimal()),
+        chart=bar_chart([Day(on=day.day, good=day.calls - day.failed, bad=day.failed) for day in figures], width=1100),
+        has_figures=any(day.calls for day in figures),
         with_tests=with_tests,
         days=DAYS,
     )
@@ -44,7 +43,7 @@ def _lines() -> list[dict[str, Any]]:
         UsageRecord.objects.filter(updated_at__gte=since)
         .order_by()
         .values("kind", "provider", "model", "unit")
-        .annotate(quantity=Sum("quantity"), cost=Sum("cost"), unpriced=Count("pk", filter=Q(cost=None)))
+        .annotate(used=Sum("quantity"), paid=Sum("cost"), unpriced=Count("pk", filter=Q(cost=None)))
     )
     named = [{**row, "kind": Kind(row["kind"]).label, "unit": Unit(row["unit"]).label} for row in rows]
-    return sorted(named, key=lambda row: row["cost"] or Decimal(), reverse=True)
+    return sorted(named, key=lambda row: row["paid"] or Decimal(), reverse=True)
