@@ -21,14 +21,14 @@ def test_a_message_names_its_task_arguments_and_tenant(sent_messages: Sent) -> N
     assert message["headers"][broker.TENANT_HEADER] == str(tenant_id)
 
 
-@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://nowhere.invalid:6379/0"])
+@pytest.mark.parametrize(("url", "within_s"), [("redis://127.0.0.1:1/0", 1.0), ("redis://nowhere.invalid:6379/0", 2.5)])
 def test_a_broker_that_is_away_is_reported_and_left_alone(
-    settings: Any, sent_messages: Sent, url: str, caplog: pytest.LogCaptureFixture
+    settings: Any, sent_messages: Sent, url: str, within_s: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     there, settings.REDIS_URL = settings.REDIS_URL, url
     began = time.monotonic()
     assert [broker.send("some.task") for _ in range(20)] == [False] * 20
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < within_s
     assert caplog.text.count("broker did not take a message") == 1
     settings.REDIS_URL = there
     assert broker.send("some.task") is False

@@ -33,7 +33,7 @@ def _client(url: str) -> Celery:
         task_serializer="json",
         task_publish_retry=False,
         broker_connection_timeout=TIMEOUT_S,
-        # Without max_retries=0 a refused connection takes six seconds to be reported.
+        # Without max_retries=0 a refused connection takes two seconds to be reported.
         broker_transport_options={"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S, "max_retries": 0},
     )
     return client
