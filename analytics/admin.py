@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RangeDateFilter
-from unfold.decorators import display
 
 from analytics.models import DailyRollup
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
@@ -21,10 +20,10 @@ class DailyRollupAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
     empty_title = "No figures yet"
     empty_hint = "Every finished call is added to its day here, a moment after it has been settled."
 
-    @display(description="talked", ordering="seconds")
+    @admin.display(description="talked", ordering="seconds")
     def talked(self, row: DailyRollup) -> str:
         return duration(float(row.seconds))
 
-    @display(description="cost", ordering="cost")
+    @admin.display(description="cost", ordering="cost")
     def cost_text(self, row: DailyRollup) -> str:
         return money(row.cost, row.currency)

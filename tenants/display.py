@@ -37,7 +37,7 @@ def duration(seconds: float | None) -> str:
     """1:04, or 2:03:09 from an hour on."""
     if seconds is None:
         return EMPTY
-    minutes, rest = divmod(int(round(seconds)), 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -54,3 +55,10 @@ def staff_scope(request: HttpRequest) -> StaffScope | None:
     """The scope the middleware entered for this request; None for people who are no staff."""
     scope: StaffScope | None = getattr(request, _ATTRIBUTE, None)
     return scope
+
+
+def staff_user(request: HttpRequest) -> User:
+    """The person who asks. Raises PermissionDenied for nobody."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user

@@ -16,8 +16,8 @@ urlpatterns = [
     path("", home, name="home"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path("admin/tenant/", tenant_switcher, name="tenant-switcher"),
+    path("admin/tenant/", admin.site.admin_view(tenant_switcher), name="tenant-switcher"),
     # Before the site's own search, which keeps a person's results for minutes, whichever tenant they have chosen since.
-    path("admin/search/", search, name="search"),
+    path("admin/search/", admin.site.admin_view(search), name="search"),
     path("admin/", admin.site.urls),
 ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
@@ -13,15 +13,15 @@ from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import DropdownFilter
-from unfold.decorators import display
 
 from agents.admin import editing, preview, versions
 from agents.admin.forms import NewAgentForm
 from agents.errors import AgentsError, InvalidSettingsError
 from agents.models import Agent, AgentVersion
 from agents.services import archive_agent, create_agent, publish, restore_agent, start_draft
-from tenants.admin.base import ConsoleAdmin, Tab
+from tenants.admin.base import ConsoleAdmin, Tab, rendered
 from tenants.display import badge, moment
+from tenants.staff import staff_user
 
 PUBLISH = "agents.publish_agent"
 
@@ -68,9 +68,9 @@ class AgentAdmin(ConsoleAdmin):
         return False
 
     def has_publish_permission(self, request: HttpRequest) -> bool:
-        return self.has_change_permission(request) and request.user.has_perm(PUBLISH)  # type: ignore[union-attr]
+        return self.has_change_permission(request) and request.user.has_perm(PUBLISH)
 
-    @display(description="version")
+    @admin.display(description="version")
     def state(self, agent: Agent) -> SafeString:
         if agent.archived_at is not None:
             return badge("archived")
@@ -79,7 +79,7 @@ class AgentAdmin(ConsoleAdmin):
         number = agent.published_version.number
         return badge(f"v{number} + draft", "info") if agent.has_draft else badge(f"v{number}", "success")  # type: ignore[attr-defined]
 
-    @display(description="created", ordering="created_at")
+    @admin.display(description="created", ordering="created_at")
     def created(self, agent: Agent) -> str:
         return moment(agent.created_at, agent.tenant.timezone)
 
@@ -116,7 +116,7 @@ class AgentAdmin(ConsoleAdmin):
         form = NewAgentForm(request.POST or None)
         if form.is_valid():
             try:
-                agent = create_agent(**form.cleaned_data, actor=request.user)
+                agent = create_agent(**form.cleaned_data, actor=staff_user(request))
             except InvalidSettingsError as refused:
                 for field, message in refused.errors.items():
                     form.add_error(field if field in form.fields else None, message)
@@ -130,7 +130,7 @@ class AgentAdmin(ConsoleAdmin):
     ) -> HttpResponseBase:
         with self.row_scope(object_id):
             agent = self.viewable(request, str(object_id))
-            return editing.settings_page(self, request, agent).render()
+            return rendered(editing.settings_page(self, request, agent))
 
     def tools_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         return editing.tools_page(self, request, self.viewable(request, object_id))
@@ -146,7 +146,7 @@ class AgentAdmin(ConsoleAdmin):
         if not self.has_publish_permission(request):
             raise PermissionDenied
         try:
-            version = publish(agent=agent, actor=request.user)
+            version = publish(agent=agent, actor=staff_user(request))
         except InvalidSettingsError as refused:
             return editing.settings_page(self, request, agent, refused=refused.errors)
         except AgentsError as refused_for:
@@ -160,7 +160,7 @@ class AgentAdmin(ConsoleAdmin):
         number = request.POST.get("version", "")
         source = agent.versions.filter(number=int(number)).first() if number.isdecimal() else None
         try:
-            draft = start_draft(agent=agent, version=source, actor=request.user)
+            draft = start_draft(agent=agent, version=source, actor=staff_user(request))
         except AgentsError as refused:
             messages.error(request, str(refused))
         else:
@@ -170,10 +170,10 @@ class AgentAdmin(ConsoleAdmin):
     def archive_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         agent = self.changeable(request, object_id)
         if agent.archived_at is None:
-            archive_agent(agent=agent, actor=request.user)
+            archive_agent(agent=agent, actor=staff_user(request))
             messages.success(request, f"{agent.name} is archived: it takes no calls until it is restored.")
         else:
-            restore_agent(agent=agent, actor=request.user)
+            restore_agent(agent=agent, actor=staff_user(request))
             messages.success(request, f"{agent.name} is back in use.")
         return redirect(self.row_url("change", agent))
 

@@ -20,6 +20,7 @@ from agents.tools import TOOLS
 from tenants.admin.forms import console_form
 from tenants.features import FEATURES
 from tenants.services.features import enabled_features
+from tenants.staff import staff_user
 from voiceplatform.lib.schema_forms import SchemaForm
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def tools_page(admin: "AgentAdmin", request: HttpRequest, agent: Agent) -> HttpR
         chosen = [row for row in rows if row["on"]]
         if all(row["form"].is_valid() for row in chosen):
             tools = {row["key"]: row["form"].to_data() for row in chosen}
-            save_draft(agent=agent, settings=version.settings, tools=tools, note=version.note, actor=request.user)
+            save_draft(agent=agent, settings=version.settings, tools=tools, note=version.note, actor=staff_user(request))
             messages.success(request, "The tools of the draft are saved.")
             return redirect(admin.row_url("tools", agent))
     return admin.agent_page(request, agent, tab="tools", version=version, rows=rows)
@@ -103,7 +104,7 @@ def _may_save(admin: "AgentAdmin", request: HttpRequest, agent: Agent, version: 
 
 def _save(request: HttpRequest, agent: Agent, form: SchemaForm, note: Form, *, tools: Mapping[str, Any]) -> bool:
     try:
-        save_draft(agent=agent, settings=form.to_data(), tools=tools, note=note.cleaned_data["note"], actor=request.user)
+        save_draft(agent=agent, settings=form.to_data(), tools=tools, note=note.cleaned_data["note"], actor=staff_user(request))
     except InvalidSettingsError as refused:
         form.add_schema_errors(refused.errors)
         return False

@@ -10,13 +10,13 @@ class NewAgentForm(forms.Form):
     name = forms.CharField(
         max_length=80,
         widget=UnfoldAdminTextInputWidget,
-        help_text=Agent._meta.get_field("name").help_text,  # type: ignore[union-attr]
+        help_text=Agent._meta.get_field("name").help_text,
     )
     description = forms.CharField(
         max_length=300,
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        help_text=Agent._meta.get_field("description").help_text,  # type: ignore[union-attr]
+        help_text=Agent._meta.get_field("description").help_text,
     )
 
 

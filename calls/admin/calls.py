@@ -15,7 +15,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import display
 
 from calls.admin import call_page, recordings, transcript
 from calls.admin.filters import AgentFilter, CostAboveFilter, DayRangeFilter, LivemodeFilter, QuestionFilter
@@ -24,8 +23,9 @@ from calls.errors import CallsError
 from calls.models import Call
 from calls.services.commands import request_hang_up
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
-from tenants.display import EMPTY, badge, duration, moment, moment_text, money
 from tenants.admin.forms import ReasonForm
+from tenants.display import EMPTY, badge, duration, moment, moment_text, money
+from tenants.staff import staff_user
 from voiceplatform.lib.ids import InvalidIdError, from_public_id
 
 HANG_UP = "calls.hang_up_call"
@@ -64,39 +64,39 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
             return found
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(HANG_UP)  # type: ignore[union-attr]
+        return request.user.has_perm(HANG_UP)
 
-    @display(description="when", ordering="created_at")
+    @admin.display(description="when", ordering="created_at")
     def when(self, call: Call) -> str:
         return moment(call.created_at, call.tenant.timezone)
 
-    @display(description="state", ordering="disposition")
+    @admin.display(description="state", ordering="disposition")
     def state(self, call: Call) -> SafeString:
         return state_badge(call)
 
-    @display(description="why", ordering="ended_reason")
+    @admin.display(description="why", ordering="ended_reason")
     def why(self, call: Call) -> str:
         return call.ended_reason.replace("_", " ") or EMPTY
 
-    @display(description="kind", ordering="kind")
+    @admin.display(description="kind", ordering="kind")
     def kind_badge(self, call: Call) -> SafeString:
         if call.persona:
             return format_html('{} <span class="vp-muted vp-small">{}</span>', call.get_kind_display(), call.persona)
         test = "" if call.livemode or call.kind in (Call.Kind.SIMULATED, Call.Kind.CHAT) else badge("test")
         return format_html("{} {}", call.get_kind_display(), test)
 
-    @display(description="duration")
+    @admin.display(description="duration")
     def lasted(self, call: Call) -> str:
         if call.status in TALKING and call.answered_at:
             return f"{duration((timezone.now() - call.answered_at).total_seconds())} …"
         return duration(call.duration_s) if call.answered_at else EMPTY
 
-    @display(description="cost", ordering="cost")
+    @admin.display(description="cost", ordering="cost")
     def cost_text(self, call: Call) -> SafeString | str:
         text = money(call.cost, call.currency)
         return format_html('{} <span title="A price is missing">⚠</span>', text) if call.cost_missing else text
 
-    @display(description="id")
+    @admin.display(description="id")
     def short_id(self, call: Call) -> SafeString:
         return format_html('<span class="vp-mono" title="{}">…{}</span>', call.public_id, call.public_id[-8:])
 
@@ -116,7 +116,7 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
     ) -> HttpResponseBase:
         with self.row_scope(object_id):
             call = self.viewable(request, str(object_id))
-            context = call_page.page_context(call, may_listen=self.may_listen(request), user_id=request.user.pk)
+            context = call_page.page_context(call, may_listen=self.may_listen(request), user_id=staff_user(request).pk)
             shared = {"urls": self.urls_of(call), "may_hang_up": self.has_hang_up_permission(request)}
             title = f"{call.agent}, {moment_text(call.created_at, call.tenant.timezone)}"
             return self.page(request, "admin/calls/call/page.html", row=call, title=title, **shared, **context).render()
@@ -152,7 +152,7 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         call = self.viewable(request, object_id)
         if not self.may_listen(request):
             raise PermissionDenied
-        url = recordings.signed_url(self.row_url("recording", call), call=call, user_id=request.user.pk)
+        url = recordings.signed_url(self.row_url("recording", call), call=call, user_id=staff_user(request).pk)
         return HttpResponse(url, content_type="text/plain")
 
     def hang_up_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
@@ -164,7 +164,7 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
             messages.error(request, "The call goes on: say why it should end, it is kept in the audit.")
         else:
             try:
-                asked = request_hang_up(call, actor=request.user, reason=form.cleaned_data["reason"])
+                asked = request_hang_up(call, actor=staff_user(request), reason=form.cleaned_data["reason"])
             except CallsError as refused:
                 messages.error(request, str(refused))
             else:
@@ -174,7 +174,7 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         return redirect(self.row_url("change", call))
 
     def may_listen(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("calls.view_recording")  # type: ignore[union-attr]
+        return request.user.has_perm("calls.view_recording")
 
     def viewable(self, request: HttpRequest, object_id: str) -> Call:
         call: Call = self.row_or_404(request, object_id)

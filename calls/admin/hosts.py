@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
-from unfold.decorators import display
 
 from calls.models import WorkerHost
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
@@ -46,25 +45,25 @@ class WorkerHostAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
     empty_title = "No worker host has ever started"
     empty_hint = "Calls wait until one is alive. Start one with: manage.py run_voice_worker --local (make run does)."
 
-    @display(description="state")
+    @admin.display(description="state")
     def state(self, host: WorkerHost) -> SafeString:
         if host.retired_at is not None:
             return badge("retired")
         silent = timezone.now() - host.last_beat_at > SILENT_AFTER
         return badge("silent", "danger", title="Its calls end as failed (worker_lost)") if silent else badge("alive", "success")
 
-    @display(description="busy")
+    @admin.display(description="busy")
     def busy(self, host: WorkerHost) -> str:
         return f"{len(host.job_ids)} of {host.slots}"
 
-    @display(description="last beat", ordering="last_beat_at")
+    @admin.display(description="last beat", ordering="last_beat_at")
     def beat(self, host: WorkerHost) -> str:
         return moment(host.last_beat_at, seconds=True)
 
-    @display(description="started", ordering="started_at")
+    @admin.display(description="started", ordering="started_at")
     def started(self, host: WorkerHost) -> str:
         return moment(host.started_at)
 
-    @display(description="calls whose records it still hands in")
+    @admin.display(description="calls whose records it still hands in")
     def to_hand_in(self, host: WorkerHost) -> int:
         return len(host.spooled_call_ids)

@@ -100,7 +100,9 @@ class Migration(migrations.Migration):
                 ('reason', models.TextField(blank=True)),
                 ('urgent', models.BooleanField(default=False)),
                 ('taken_at', models.DateTimeField()),
+                ('read_at', models.DateTimeField(blank=True, help_text='When somebody of the staff took note of it.', null=True)),
                 ('call', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='calls.call')),
+                ('read_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
             ],
             options={

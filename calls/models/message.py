@@ -3,7 +3,7 @@
 from django.db import models
 
 from calls.models.call import Call
-from tenants.models import TenantForeignKey, TenantModel, tenant_key
+from tenants.models import TenantForeignKey, TenantModel, User, tenant_key
 
 
 class Message(TenantModel):
@@ -18,6 +18,8 @@ class Message(TenantModel):
     reason = models.TextField(blank=True)
     urgent = models.BooleanField(default=False)
     taken_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When somebody of the staff took note of it.")
+    read_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta(TenantModel.Meta):
         ordering = ["-taken_at", "-id"]

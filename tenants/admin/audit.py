@@ -4,7 +4,6 @@ from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter
-from unfold.decorators import display
 
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
 from tenants.display import EMPTY, moment
@@ -28,25 +27,25 @@ class AuditEventAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         people = User.objects.filter(pk=OuterRef("actor_id")).values("username")[:1]
         return events.annotate(actor_name=Subquery(people))
 
-    @display(description="when", ordering="at")
+    @admin.display(description="when", ordering="at")
     def when(self, event: AuditEvent) -> str:
         return moment(event.at, event.tenant.timezone, seconds=True)
 
-    @display(description="action", ordering="action")
+    @admin.display(description="action", ordering="action")
     def action_words(self, event: AuditEvent) -> str:
         return in_words(event.action)
 
-    @display(description="on")
+    @admin.display(description="on")
     def target(self, event: AuditEvent) -> str:
         return event.target_type.split(".")[-1]
 
-    @display(description="by")
+    @admin.display(description="by")
     def actor(self, event: AuditEvent) -> str:
         if event.actor_id is None:
             return "the platform"
         return getattr(event, "actor_name", None) or "a person since removed"
 
-    @display(description="fields")
+    @admin.display(description="fields")
     def changed(self, event: AuditEvent) -> str:
         return ", ".join(event.fields) or EMPTY
 

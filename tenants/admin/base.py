@@ -60,22 +60,21 @@ class ConsoleAdmin(ModelAdmin):
         allowed: bool = super().has_add_permission(request)
         return allowed
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         wants_tenant = is_tenant_owned(self.model) and current_scope() is EVERYONE and super().has_add_permission(request)
-        response: HttpResponseBase = super().changelist_view(request, {"wants_tenant": wants_tenant, **(extra_context or {})})
-        return response
+        return super().changelist_view(request, {"wants_tenant": wants_tenant, **(extra_context or {})})
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponseBase:
+    ) -> Any:
         with self.row_scope(object_id):
             return rendered(super().changeform_view(request, object_id, form_url, extra_context))
 
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         with self.row_scope(object_id):
             return rendered(super().delete_view(request, object_id, extra_context))
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         with self.row_scope(object_id):
             return rendered(super().history_view(request, object_id, extra_context))
 
@@ -108,7 +107,8 @@ class ConsoleAdmin(ModelAdmin):
                 return rendered(view(request, object_id, **kwargs))
 
         label = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
-        return path(f"<path:object_id>/{route}", self.admin_site.admin_view(scoped), name=label)
+        pattern: URLPattern = path(f"<path:object_id>/{route}", self.admin_site.admin_view(scoped), name=label)
+        return pattern
 
     def row_url(self, name: str, row: Model) -> str:
         return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}", args=[row.pk])

@@ -8,7 +8,6 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import BooleanRadioFilter
-from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from tenants.admin.base import ConsoleAdmin
@@ -58,11 +57,11 @@ class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
         fixed = ["last_login", "date_joined"]
         return fixed if _is_superuser(request) else [*fixed, "is_superuser", "user_permissions", "groups"]
 
-    @display(description="name")
+    @admin.display(description="name")
     def full_name(self, user: User) -> str:
         return user.get_full_name()
 
-    @display(description="last signed in", ordering="last_login")
+    @admin.display(description="last signed in", ordering="last_login")
     def last_seen(self, user: User) -> Any:
         return moment(user.last_login)
 

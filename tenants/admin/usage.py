@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
-from unfold.decorators import display
 
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
 from tenants.display import badge, moment, money, quantity
@@ -22,16 +21,16 @@ class RateAdmin(ConsoleAdmin):
     search_help_text = "Provider or model"
     fields = ["kind", "provider", "model", "unit", "price", "per", "currency", "effective_from", "source"]
 
-    @display(description="model", ordering="model")
+    @admin.display(description="model", ordering="model")
     def model_name(self, rate: DefaultRate | TenantRate) -> str:
         return rate.model or "every other model"
 
-    @display(description="price", ordering="price")
+    @admin.display(description="price", ordering="price")
     def price_text(self, rate: DefaultRate | TenantRate) -> str:
         per = "" if rate.per == 1 else f"{quantity(rate.per)} "
         return f"{money(rate.price, rate.currency)} per {per}{rate.get_unit_display()}"
 
-    @display(description="holds from", ordering="effective_from")
+    @admin.display(description="holds from", ordering="effective_from")
     def effective(self, rate: DefaultRate | TenantRate) -> str:
         return moment(rate.effective_from)
 
@@ -65,19 +64,19 @@ class UsageRecordAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
     empty_title = "Nothing has been used yet"
     empty_hint = "Each call leaves what it used here: seconds heard, tokens read and written, characters spoken."
 
-    @display(description="when", ordering="updated_at")
+    @admin.display(description="when", ordering="updated_at")
     def when(self, record: UsageRecord) -> str:
         return moment(record.updated_at, record.tenant.timezone)
 
-    @display(description="model", ordering="model")
+    @admin.display(description="model", ordering="model")
     def model_name(self, record: UsageRecord) -> str:
         return record.model
 
-    @display(description="quantity")
+    @admin.display(description="quantity")
     def amount(self, record: UsageRecord) -> str:
         return f"{quantity(record.quantity)} {record.get_unit_display()}"
 
-    @display(description="cost", ordering="cost")
+    @admin.display(description="cost", ordering="cost")
     def cost_text(self, record: UsageRecord) -> SafeString | str:
         if record.cost is None:
             return badge("no price", "warning", title="Add a rate for this provider and model")

@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['name'],
-                'permissions': [('see_all_tenants', 'Can see every tenant')],
+                'permissions': [('see_all_tenants', 'Can see every tenant'), ('suspend_tenant', 'Can suspend and activate tenants')],
             },
         ),
         migrations.CreateModel(

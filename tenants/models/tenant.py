@@ -55,7 +55,7 @@ class Tenant(UUIDModel):
 
     class Meta:
         ordering = ["name"]
-        permissions = [("see_all_tenants", "Can see every tenant")]
+        permissions = [("see_all_tenants", "Can see every tenant"), ("suspend_tenant", "Can suspend and activate tenants")]
         constraints = [models.CheckConstraint(name="tenant_not_its_own_agency", condition=Q(agency=None) | ~Q(agency=F("id")))]
 
     def __str__(self) -> str:

@@ -84,7 +84,10 @@ def _bar(day: Day, index: int, *, slot: float, per_unit: float, floor: int, date
 
 def nice_ceiling(value: int) -> int:
     """The least of 4, 8, 12, 20, 40, 80, 120, 200 … that is not below `value`; all of them have quarters."""
-    return next(step * 10**power for power in range(12) for step in (4, 8, 12, 20) if value <= step * 10**power)
+    size = 1
+    while value > 20 * size:
+        size *= 10
+    return next(step * size for step in (4, 8, 12, 20) if value <= step * size)
 
 
 def _n(value: float) -> str:

@@ -37,7 +37,7 @@ class Today:
 
 
 def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    if not request.user.has_perm("calls.view_call"):  # type: ignore[union-attr]
+    if not request.user.has_perm("calls.view_call"):
         return context
     with_tests = request.GET.get("tests") == "1"
     calls = Call.objects.all() if with_tests else Call.objects.live()

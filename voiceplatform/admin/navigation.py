@@ -60,7 +60,7 @@ def _group(request: HttpRequest, title: str, entries: list[Entry]) -> dict[str, 
 
 
 def _may(request: HttpRequest, permission: str) -> bool:
-    allowed: bool = request.user.has_perm(permission)  # type: ignore[union-attr]
+    allowed: bool = request.user.has_perm(permission)
     return allowed
 
 

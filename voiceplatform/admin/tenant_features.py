@@ -14,6 +14,7 @@ from tenants.errors import InvalidFeatureConfigError
 from tenants.features import FEATURES, FeatureSpec
 from tenants.models import AuditEvent, Tenant, TenantFeature, User
 from tenants.services.features import set_feature
+from tenants.staff import staff_user
 
 if TYPE_CHECKING:
     from voiceplatform.admin.tenant_page import TenantAdmin
@@ -57,7 +58,7 @@ def _save(request: HttpRequest, row: dict[str, Any]) -> bool:
         return False
     why = reason.cleaned_data["reason"]
     try:
-        set_feature(key=row["key"], enabled=row["on"], config=form.to_data(), actor=request.user, reason=why)  # type: ignore[arg-type]
+        set_feature(key=row["key"], enabled=row["on"], config=form.to_data(), actor=staff_user(request), reason=why)
     except InvalidFeatureConfigError as refused:
         form.add_schema_errors(refused.errors)
         return False

@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from tenants.models import Membership, Tenant, User
 from tenants.services.members import change_role, remove_member
 from tenants.services.tenants import add_member
+from tenants.staff import staff_user
 
 if TYPE_CHECKING:
     from voiceplatform.admin.tenant_page import TenantAdmin
@@ -62,15 +63,15 @@ def _change(request: HttpRequest, tenant: Tenant, form: NewMemberForm, members: 
 
 def _apply(request: HttpRequest, tenant: Tenant, member: Membership) -> str:
     if "remove" in request.POST:
-        remove_member(member=member, actor=request.user)  # type: ignore[arg-type]
+        remove_member(member=member, actor=staff_user(request))
         return f"{member.user} no longer works for {tenant.name}."
-    changed = change_role(member=member, role=request.POST.get("role", ""), actor=request.user)  # type: ignore[arg-type]
+    changed = change_role(member=member, role=request.POST.get("role", ""), actor=staff_user(request))
     return f"{member.user} is {changed.get_role_display()} of {tenant.name} now."
 
 
 def _add(request: HttpRequest, tenant: Tenant, form: NewMemberForm) -> bool:
     try:
-        add_member(user=form.cleaned_data["person"], role=form.cleaned_data["role"], actor=request.user)  # type: ignore[arg-type]
+        add_member(user=form.cleaned_data["person"], role=form.cleaned_data["role"], actor=staff_user(request))
     except ValidationError as refused:
         form.add_error("person", refused.messages)
         return False

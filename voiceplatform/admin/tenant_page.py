@@ -14,16 +14,15 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import display
 
 from agents.models import Agent
 from tenants.admin.base import ConsoleAdmin, Tab
-from tenants.display import badge, moment
 from tenants.admin.forms import ReasonForm
+from tenants.display import badge, moment
 from tenants.lifecycle import advance
 from tenants.models import Tenant, TenantLimits
 from tenants.services.tenants import create_tenant
-from tenants.staff import staff_scope
+from tenants.staff import staff_scope, staff_user
 from voiceplatform.admin import tenant_features, tenant_members, tenant_usage
 
 SUSPEND = "tenants.suspend_tenant"
@@ -77,7 +76,7 @@ class TenantAdmin(ConsoleAdmin):
         return False
 
     def has_suspend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(SUSPEND)  # type: ignore[union-attr]
+        return request.user.has_perm(SUSPEND)
 
     def get_prepopulated_fields(self, _request: HttpRequest, obj: Tenant | None = None) -> dict[str, Any]:
         return {} if obj else self.prepopulated_fields
@@ -93,14 +92,14 @@ class TenantAdmin(ConsoleAdmin):
         if change:
             super().save_model(request, obj, form, change)
             return
-        made = create_tenant(**form.cleaned_data, actor=request.user)  # type: ignore[arg-type]
+        made = create_tenant(**form.cleaned_data, actor=staff_user(request))
         obj.pk, obj._state.adding = made.pk, False
 
-    @display(description="status", ordering="status")
+    @admin.display(description="status", ordering="status")
     def status_badge(self, tenant: Tenant) -> SafeString:
         return badge(tenant.get_status_display(), TONES[tenant.status])
 
-    @display(description="since", ordering="created_at")
+    @admin.display(description="since", ordering="created_at")
     def created(self, tenant: Tenant) -> str:
         return moment(tenant.created_at, tenant.timezone)
 
@@ -116,7 +115,7 @@ class TenantAdmin(ConsoleAdmin):
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponseBase:
+    ) -> Any:
         with self.row_scope(object_id):
             tenant = self.get_object(request, object_id) if object_id else None
             context = {**self.head(request, tenant, "change"), "show_save_and_add_another": False} if tenant else {}
@@ -160,7 +159,7 @@ class TenantAdmin(ConsoleAdmin):
         form = ReasonForm(request.POST)
         if not form.is_valid():
             messages.error(request, "Nothing was changed: say why, it is kept in the audit.")
-        elif advance(tenant=tenant, to=to, actor=request.user, reason=form.cleaned_data["reason"]):  # type: ignore[arg-type]
+        elif advance(tenant=tenant, to=to, actor=staff_user(request), reason=form.cleaned_data["reason"]):
             messages.success(request, f"{tenant.name} is {tenant.get_status_display()} now.")
         else:
             messages.error(request, f"{tenant.name} is {tenant.get_status_display()}; it cannot become {to.label} from there.")

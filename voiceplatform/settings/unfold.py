@@ -5,13 +5,6 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from voiceplatform.settings import env
-
-# Shown beside every page's title: embedded, staging, production or what the installation is called.
-VP_ENVIRONMENT = env.text(
-    "VP_ENVIRONMENT", "embedded" if (env.HOME / "run" / "env").is_file() else "production", example="staging"
-)
-
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Voice platform",
     "SITE_HEADER": "Voice platform",

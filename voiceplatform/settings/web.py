@@ -8,7 +8,7 @@ from voiceplatform.settings.base import *  # noqa: F403
 from voiceplatform.settings.base import BASE_DIR, DATABASES, REDIS_URL
 from voiceplatform.settings.base import INSTALLED_APPS as SHARED_APPS
 from voiceplatform.settings.base import STORAGES as SHARED_STORAGES
-from voiceplatform.settings.unfold import UNFOLD, VP_ENVIRONMENT  # noqa: F401
+from voiceplatform.settings.unfold import UNFOLD  # noqa: F401
 
 INSTALLED_APPS = [
     "unfold",
@@ -60,6 +60,11 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),  # type: ignore[dict-item]
     "pool": {"min_size": 1, "max_size": env.number("DATABASE_POOL_SIZE", 8, minimum=1), "timeout": 10},
 }
+
+# Shown beside every page's title: embedded, staging, production or what the installation is called.
+VP_ENVIRONMENT = env.text(
+    "VP_ENVIRONMENT", "embedded" if (env.HOME / "run" / "env").is_file() else "production", example="staging"
+)
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static-collected"
