@@ -1,0 +1,11 @@
+"""Measurements of the platform. Each is a module: `manage.py dev --only postgres,valkey -- python -m benchmarks.<name>`."""
+
+import os
+
+import django
+from django.apps import apps
+
+if not apps.ready:
+    # Whatever started this process: the predictable providers are needed.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "voiceplatform.settings.test"
+    django.setup()
