@@ -31,7 +31,8 @@ class ToolExample:
 class ToolSpec:
     """One tool.
 
-    `description` tells the model what the tool does, `guidance` how to use it in a conversation.
+    `description` tells the model what the tool does, `guidance` how to use it in a conversation. The local model, being
+    small, reads `when` and the examples instead; `early_example` shows a turn that gives only part of what the tool needs.
     `parameters` is the JSON Schema of the arguments. Without a `feature_key` every tenant may use it.
     """
 
@@ -41,7 +42,9 @@ class ToolSpec:
     guidance: str
     parameters: Mapping[str, Any]
     risk: Risk
+    when: str
     example: ToolExample
+    early_example: ToolExample | None = None
     feature_key: str | None = None
     config_schema: type[BaseModel] = ToolConfig
 
@@ -61,6 +64,7 @@ END_CALL = ToolSpec(
     guidance="When the caller says goodbye or has nothing more to ask, say goodbye and end the call in the same turn.",
     parameters=_arguments(),
     risk="irreversible",
+    when="only when the caller says goodbye.",
     example=ToolExample(caller="Thanks, bye.", say="Goodbye!", slots={}),
 )
 
@@ -78,10 +82,16 @@ TAKE_MESSAGE = ToolSpec(
         reason=_text("Why they want to be called back, in a few words.", 300),
     ),
     risk="writes",
+    when='when the caller wants to leave a message or to be called back. Copy what the caller said; "" for what is missing.',
     example=ToolExample(
-        caller="Tell Dr. Lee that Sam called, my number is 555 0100, about my x-ray.",
-        say="Got it, Sam, 555 0100, about your x-ray. I will pass that on to Dr. Lee.",
-        slots={"caller_name": "Sam", "phone": "555 0100", "reason": "x-ray"},
+        caller="This is Sam Hill, 555 0100, please tell them that my car is ready.",
+        say="Got it, Sam, 555 0100. I will pass on that your car is ready.",
+        slots={"caller_name": "Sam Hill", "phone": "555 0100", "reason": "car is ready"},
+    ),
+    early_example=ToolExample(
+        caller="Can somebody call me back about the bill?",
+        say="Of course. May I have your name, please?",
+        slots={"caller_name": "", "phone": "", "reason": "the bill"},
     ),
     feature_key="voice-agent-tool-take-message",
 )

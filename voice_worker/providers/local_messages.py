@@ -1,0 +1,92 @@
+"""A conversation as the local model is shown it: what it once answered stands there exactly as it wrote it."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from livekit.agents import llm
+
+from voice_worker.providers.local_contract import acted, said
+
+Message = dict[str, str]
+_SILENCE = "(silence)"
+
+
+def render_messages(chat_ctx: llm.ChatContext, *, contract: str, attempts: Mapping[str, str] | None = None) -> list[Message]:
+    """Messages for the chat endpoint. `attempts` maps words that were spoken to the unfinished action behind them."""
+    system, talk = _split(chat_ctx)
+    messages: list[Message] = [{"role": "system", "content": "\n\n".join([*system, contract])}]
+    for item in talk:
+        messages += _RENDER[item.type](item, attempts or {})
+    if messages[-1]["role"] != "user":
+        messages.append({"role": "user", "content": _SILENCE})
+    return messages
+
+
+def _split(chat_ctx: llm.ChatContext) -> tuple[list[str], list[Any]]:
+    """The instructions, and what came after the conversation began."""
+    system: list[str] = []
+    talk: list[Any] = []
+    for item in chat_ctx.items:
+        if item.type == "message" and item.role in {"system", "developer"} and not talk:
+            system.append(item.text_content or "")
+        elif item.type in _RENDER:
+            talk.append(item)
+    return system, talk
+
+
+def _message(item: llm.ChatMessage, attempts: Mapping[str, str]) -> list[Message]:
+    text = (item.text_content or "").strip()
+    if item.role == "assistant":
+        tried = attempts.get(text)
+        before = [{"role": "assistant", "content": tried}] if tried else []
+        return [*before, {"role": "assistant", "content": said(text)}]
+    return [{"role": "user", "content": text if item.role == "user" else f"({text})"}]
+
+
+def _call(item: llm.FunctionCall, attempts: Mapping[str, str]) -> list[Message]:
+    try:
+        values = json.loads(item.arguments or "{}")
+    except json.JSONDecodeError:
+        values = {}
+    # An action without values was told together with its words, which follow as a message of their own.
+    return [{"role": "assistant", "content": acted(item.name, values)}] if values else []
+
+
+def _output(item: llm.FunctionCallOutput, attempts: Mapping[str, str]) -> list[Message]:
+    if spoken_output(item) is not None:
+        return []
+    return [{"role": "user", "content": f"({item.name}: {item.output})"}]
+
+
+_RENDER: Mapping[str, Callable[[Any, Mapping[str, str]], list[Message]]] = {
+    "message": _message,
+    "function_call": _call,
+    "function_call_output": _output,
+}
+
+
+def spoken_output(item: llm.FunctionCallOutput) -> str | None:
+    """What a tool wants said, word for word; None when it leaves that to the model."""
+    try:
+        output = json.loads(item.output)
+    except (json.JSONDecodeError, TypeError):
+        return None
+    say = output.get("say") if isinstance(output, dict) else None
+    return say if isinstance(say, str) else None
+
+
+def caller_words(chat_ctx: llm.ChatContext) -> list[str]:
+    """The caller's utterances, oldest first."""
+    return [item.text_content or "" for item in chat_ctx.items if item.type == "message" and item.role == "user"]
+
+
+def known_text(chat_ctx: llm.ChatContext) -> list[str]:
+    """Everything a number in an answer may come from: instructions, what was said, what tools returned."""
+    texts = []
+    for item in chat_ctx.items:
+        if item.type == "message":
+            texts.append(item.text_content or "")
+        elif item.type == "function_call_output":
+            texts.append(item.output)
+    return texts
