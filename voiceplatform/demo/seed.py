@@ -60,7 +60,7 @@ def _agent(*, llm: str, model: str) -> Agent:
     brain = {"provider": llm, "model": model}
     if published and {key: published.settings["brain"][key] for key in brain} == brain:
         return agent
-    if published:
+    if not agent.versions.drafts().exists():
         start_draft(agent=agent)
     save_draft(
         agent=agent,
