@@ -21,7 +21,7 @@ _CLICK_WINDOWS = 3
 _LEAST_WINDOWS = 5
 _FLOOR_BLOCK, _FLOOR_BLOCKS = 25, 10
 _FLOOR_RISE_DB = 1.0
-_LOWEST_FLOOR_DB, _HIGHEST_FLOOR_DB = -70.0, -30.0
+_LOWEST_FLOOR_DB, _LOUDEST_LINE_DB, _HIGHEST_FLOOR_DB = -70.0, -45.0, -30.0
 _BACKGROUND_DECAY_DB = 0.5
 
 
@@ -53,9 +53,12 @@ class NoiseFloor:
         self._lows.append(self._low)
         self._low = 0.0
         lowest = max(min(*self._lows, _HIGHEST_FLOOR_DB), _LOWEST_FLOOR_DB)
-        settling = len(self._lows) == 1
+        if len(self._lows) == 1:
+            # What is there from the first moment is the line, unless it is as loud as a voice.
+            self.db = min(lowest, _LOUDEST_LINE_DB)
+            return
         rise = _FLOOR_RISE_DB * _FLOOR_BLOCK * _WINDOW_S * (1 if speaking else 20)
-        self.db = lowest if lowest < self.db or settling else min(lowest, self.db + rise)
+        self.db = min(lowest, self.db + rise)
 
 
 class VoiceActivity:
