@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 _UNITS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "  # noqa: SIM905
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
         "eighteen nineteen".split()
     )
 }
-_TENS = {word: 10 * ten for ten, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}  # noqa: SIM905
+_TENS = {word: 10 * ten for ten, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
 _FILLERS = {"uh", "um", "er", "oclock", "hmm"}
 _SAME = {
     "okay": "ok",
@@ -24,9 +24,7 @@ _SAME = {
     "cannot": "can not",
 }
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_SMALL_WORDS = set(
-    "a an the is are to of at on in for and or it we you i from open our am pm dollars hour hours".split()  # noqa: SIM905 - a list of words
-)
+_SMALL_WORDS = set("a an the is are to of at on in for and or it we you i from open our am pm dollars hour hours".split())
 
 
 def normalise(text: str) -> list[str]:
