@@ -18,6 +18,7 @@ GLOBAL = {
     "auth.Group",
     "auth.Group_permissions",
     "auth.Permission",
+    "calls.SweepRun",
     "calls.WorkerHost",
     "contenttypes.ContentType",
     "sessions.Session",
