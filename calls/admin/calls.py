@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -183,10 +183,10 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         return call
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Call | None:
-        self_related = self.get_queryset(request).select_related("agent", "tenant", "version", "snapshot", "host")
+        whole = self.get_queryset(request).select_related("agent", "tenant", "version", "snapshot", "host")
         try:
-            call: Call | None = self_related.filter(pk=self.model._meta.pk.to_python(object_id)).first()
-        except (ValueError, TypeError):
+            call: Call | None = whole.filter(pk=object_id).first()
+        except ValidationError:
             return None
         return call
 

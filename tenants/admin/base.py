@@ -49,6 +49,11 @@ class ConsoleAdmin(ModelAdmin):
     empty_hint = ""
     empty_link: tuple[str, str] | None = None  # label, URL name
 
+    @property
+    def owner_field(self) -> str:
+        """The column that says whose row it is; empty for rows of nobody."""
+        return "tenant_id" if is_tenant_owned(self.model) else ""
+
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Without the tenant's name where only one tenant is in view."""
         columns = super().get_list_display(request)
@@ -78,6 +83,10 @@ class ConsoleAdmin(ModelAdmin):
         with self.row_scope(object_id):
             return rendered(super().history_view(request, object_id, extra_context))
 
+    def _get_obj_does_not_exist_redirect(self, _request: HttpRequest, opts: Any, _object_id: str) -> Any:
+        """Missing rows and other tenants' answer alike."""
+        raise Http404(f"There is no such {opts.verbose_name}.")
+
     @contextmanager
     def row_scope(self, object_id: str | None) -> Iterator[None]:
         """Narrow "all tenants" to the tenant of the row, if there is such a row."""
@@ -89,11 +98,11 @@ class ConsoleAdmin(ModelAdmin):
             yield
 
     def _tenant_of(self, object_id: str) -> UUID | None:
-        if not is_tenant_owned(self.model):
+        if not self.owner_field:
             return None
         try:
             rows = self.model._default_manager.filter(pk=unquote(object_id))
-            tenant_id: UUID | None = rows.values_list("tenant_id", flat=True).first()
+            tenant_id: UUID | None = rows.values_list(self.owner_field, flat=True).first()
         except (ValidationError, ValueError):
             return None
         return tenant_id

@@ -53,6 +53,7 @@ class TenantAdmin(ConsoleAdmin):
     prepopulated_fields = {"slug": ["name"]}
     inlines = [LimitsInline]
     change_form_outer_before_template = "admin/tenants/tenant/head.html"
+    owner_field = "pk"
     empty_title = "No tenants yet"
     empty_hint = "A tenant is a customer: everything else belongs to one. Add the first, then give it an agent."
 
@@ -62,10 +63,6 @@ class TenantAdmin(ConsoleAdmin):
         if scope is None:
             return tenants.none()
         return tenants if scope.tenant is None else tenants.filter(pk=scope.tenant.pk)
-
-    def _tenant_of(self, object_id: str) -> Any:
-        tenant = self.model._default_manager.filter(pk=_uuid_or_none(object_id)).first()
-        return tenant.pk if tenant else None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         scope = staff_scope(request)
@@ -171,6 +168,3 @@ class TenantAdmin(ConsoleAdmin):
             raise PermissionDenied
         return tenant
 
-
-def _uuid_or_none(text: str) -> Any:
-    return Tenant._meta.pk.to_python(text)

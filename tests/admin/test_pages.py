@@ -1,0 +1,95 @@
+"""Every page of the console answers, to those who may see it."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tenants.models import Tenant
+from tests.admin.conftest import House
+
+LISTS = {
+    "calls_call": "view_call",
+    "calls_message": "view_message",
+    "calls_workerhost": "view_workerhost",
+    "agents_agent": "view_agent",
+    "tenants_tenant": "view_tenant",
+    "tenants_user": "view_user",
+    "tenants_usagerecord": "view_usagerecord",
+    "tenants_defaultrate": "view_defaultrate",
+    "tenants_tenantrate": "view_tenantrate",
+    "tenants_auditevent": "view_auditevent",
+    "analytics_dailyrollup": "view_dailyrollup",
+}
+ROW_PAGES = [
+    *[f"calls_call_{name}" for name in ("change", "turns", "waterfall", "live", "recording_link")],
+    *[f"agents_agent_{name}" for name in ("change", "tools", "versions", "preview", "simulate")],
+    *[f"tenants_tenant_{name}" for name in ("change", "features", "members", "agents", "usage")],
+    "calls_message_change",
+]
+
+
+def row_url(page: str, house: House) -> str:
+    rows = {"calls_call": house.call, "agents_agent": house.agent, "tenants_tenant": house.tenant, "calls_message": house.message}
+    return reverse(f"admin:{page}", args=[rows["_".join(page.split("_")[:2])].pk])
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_answer_with_and_without_rows(root: Client, make_house: Callable[..., House], name: str) -> None:
+    url = reverse(f"admin:{name}_changelist")
+    assert root.get(url).status_code == 200
+    make_house()
+    assert root.get(url).status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_needs_its_permission(staff: Callable[..., Client], house: House, name: str) -> None:
+    url = reverse(f"admin:{name}_changelist")
+    assert staff(house.tenant).get(url).status_code == 403
+    assert staff(house.tenant, LISTS[name]).get(url).status_code == 200
+
+
+@pytest.mark.parametrize("page", ROW_PAGES)
+def test_pages_of_a_row_answer_in_one_tenant_and_in_all(
+    root: Client, root_of: Callable[[Tenant], Client], house: House, page: str
+) -> None:
+    assert root.get(row_url(page, house)).status_code == 200
+    assert root_of(house.tenant).get(row_url(page, house)).status_code == 200
+
+
+@pytest.mark.parametrize("page", ROW_PAGES)
+def test_pages_of_a_row_need_permission(staff: Callable[..., Client], house: House, page: str) -> None:
+    assert staff(house.tenant).get(row_url(page, house)).status_code == 403
+
+
+@pytest.mark.parametrize("page", ROW_PAGES)
+def test_another_tenants_row_is_not_there(
+    staff: Callable[..., Client], root_of: Callable[[Tenant], Client], house: House, foreign: House, page: str
+) -> None:
+    everything = ("view_call", "view_agent", "view_tenant", "view_message", "view_recording", "add_call")
+    assert staff(house.tenant, *everything).get(row_url(page, foreign)).status_code == 404
+    assert root_of(house.tenant).get(row_url(page, foreign)).status_code == 404
+
+
+@pytest.mark.parametrize("page", ["calls_call_change", "agents_agent_change", "tenants_tenant_change", "calls_message_change"])
+@pytest.mark.parametrize("key", ["nonsense", "01a20bc1-ba2a-7466-9e8f-4208e7f3e376", "_5F"])
+def test_a_row_that_is_not_there_is_not_found(root: Client, page: str, key: str) -> None:
+    assert root.get(reverse(f"admin:{page}", args=[key])).status_code == 404
+
+
+def test_the_console_asks_strangers_to_sign_in(client: Client, house: House) -> None:
+    for page in ROW_PAGES:
+        response = client.get(row_url(page, house))
+        assert response.status_code == 302
+        assert response["Location"].startswith(reverse("admin:login"))
+    assert "Staff console" in client.get(reverse("admin:login")).content.decode()
+
+
+def test_records_cannot_be_added_changed_or_deleted(root_of: Callable[[Tenant], Client], house: House) -> None:
+    client = root_of(house.tenant)
+    for name in ("calls_call", "calls_message", "calls_workerhost", "tenants_usagerecord", "tenants_auditevent"):
+        assert client.get(reverse(f"admin:{name}_add")).status_code in (403, 404)
+    assert client.post(reverse("admin:calls_call_delete", args=[house.call.pk]), {"post": "yes"}).status_code == 403
+    assert client.post(reverse("admin:calls_message_delete", args=[house.message.pk]), {"post": "yes"}).status_code == 403
+    assert client.post(reverse("admin:agents_agent_delete", args=[house.agent.pk]), {"post": "yes"}).status_code == 403

@@ -1,0 +1,99 @@
+"""Pages cost the same number of queries for one row as for twenty, and never count a table."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from agents.testing import make_agent
+from calls.models import CallEvent, Message, ToolCall
+from calls.testing import make_call
+from tenants.models import AuditEvent, Membership, Tenant, TenantLimits, UsageRecord
+from tenants.scope import tenant_scope
+from tests.admin.conftest import House, add_turns
+from tests.admin.test_pages import LISTS
+
+Fill = Callable[[Tenant, int], None]
+
+
+@pytest.fixture
+def fill(make_member: Callable[..., Membership]) -> Fill:
+    """Adds `count` rows of everything to a tenant."""
+
+    def add(tenant: Tenant, count: int) -> None:
+        with tenant_scope(tenant):
+            TenantLimits.objects.update(max_open_calls=1000)
+            for number in range(count):
+                call = make_call(agent=make_agent(), status="ended", finalized=True)
+                Message.objects.create(call=call, key="m", caller_name=str(number), taken_at=call.created_at)
+                UsageRecord.objects.create(
+                    subject_type="call",
+                    subject_id=call.pk,
+                    kind="llm",
+                    provider="test",
+                    model="rules",
+                    unit="input_token",
+                    quantity=1,
+                )
+                make_member(tenant)
+
+    return add
+
+
+def queries(client: Client, url: str) -> list[str]:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert client.get(url).status_code == 200
+    return [query["sql"] for query in captured.captured_queries]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_costs_the_same_for_any_number_of_rows(
+    root: Client, root_of: Callable[[Tenant], Client], tenant: Tenant, fill: Fill, name: str
+) -> None:
+    url, one = reverse(f"admin:{name}_changelist"), root_of(tenant)
+    fill(tenant, 1)
+    before, before_all = queries(one, url), queries(root, url)
+    fill(tenant, 19)
+    after, after_all = queries(one, url), queries(root, url)
+    assert (len(after), len(after_all)) == (len(before), len(before_all))
+    assert not [sql for sql in after + after_all if "COUNT(" in sql]
+
+
+def test_the_page_of_a_call_costs_the_same_for_any_length(root: Client, house: House) -> None:
+    url = reverse("admin:calls_call_change", args=[house.call.pk])
+    before = queries(root, url)
+    with tenant_scope(house.tenant):
+        house.call.turns.all().delete()
+        add_turns(house.call, count=400)
+        for number in range(20):
+            at = house.call.created_at
+            ToolCall.objects.create(call=house.call, sequence=100 + number, key="end_call", status="ok", started_ms=number)
+            CallEvent.objects.create(call=house.call, kind="note", at=at, key=str(number))
+            Message.objects.create(call=house.call, key=str(number), taken_at=at)
+    assert len(queries(root, url)) == len(before)
+
+
+@pytest.mark.parametrize("tab", ["features", "members", "agents", "usage"])
+def test_a_tenants_page_costs_the_same_for_any_size(
+    root_of: Callable[[Tenant], Client], house: House, fill: Fill, tab: str
+) -> None:
+    client, url = root_of(house.tenant), reverse(f"admin:tenants_tenant_{tab}", args=[house.tenant.pk])
+    fill(house.tenant, 1)
+    before = queries(client, url)
+    fill(house.tenant, 12)
+    with tenant_scope(house.tenant):
+        assert AuditEvent.objects.exists()
+    assert len(queries(client, url)) == len(before)
+
+
+def test_the_dashboard_costs_the_same_for_any_number_of_calls(root: Client, tenant: Tenant, fill: Fill) -> None:
+    url = reverse("admin:index")
+    fill(tenant, 1)
+    before = queries(root, f"{url}?tests=1")
+    fill(tenant, 12)
+    assert len(queries(root, f"{url}?tests=1")) == len(before)
