@@ -3,10 +3,11 @@
 from django.db import models
 
 from calls.models.call import Call
-from tenants.models import TenantForeignKey, TenantModel, User, tenant_key
+from calls.models.journaled import JournaledModel
+from tenants.models import TenantForeignKey, User, tenant_key
 
 
-class Message(TenantModel):
+class Message(JournaledModel):
     """Something a caller wants somebody to know. `key` is stable within the call: taken again, it is corrected."""
 
     public_prefix = "msg"
@@ -21,7 +22,7 @@ class Message(TenantModel):
     read_at = models.DateTimeField(null=True, blank=True, help_text="When somebody of the staff took note of it.")
     read_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
-    class Meta(TenantModel.Meta):
+    class Meta(JournaledModel.Meta):
         ordering = ["-taken_at", "-id"]
         constraints = [
             tenant_key("message"),

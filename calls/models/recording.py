@@ -4,10 +4,11 @@ from django.db import models
 from django.db.models import Q
 
 from calls.models.call import Call
-from tenants.models import TenantForeignKey, TenantModel, tenant_key
+from calls.models.journaled import JournaledModel
+from tenants.models import TenantForeignKey, tenant_key
 
 
-class Recording(TenantModel):
+class Recording(JournaledModel):
     """The call's recording: spooled on its host, stored in the `recordings` storage, or lost.
 
     `spool_path` is where the host wrote it, `file` its name in the storage.
@@ -30,7 +31,7 @@ class Recording(TenantModel):
     detail = models.TextField(blank=True)
     stored_at = models.DateTimeField(null=True, blank=True)
 
-    class Meta(TenantModel.Meta):
+    class Meta(JournaledModel.Meta):
         constraints = [
             tenant_key("recording"),
             TenantForeignKey(field="call", name="recording_call_same_tenant"),

@@ -5,10 +5,11 @@ from typing import Any
 from django.db import models
 
 from calls.models.call import Call
-from tenants.models import TenantForeignKey, TenantModel, tenant_key
+from calls.models.journaled import JournaledModel
+from tenants.models import TenantForeignKey, tenant_key
 
 
-class ToolCall(TenantModel):
+class ToolCall(JournaledModel):
     """One use of a tool, with what came of it."""
 
     class Status(models.TextChoices):
@@ -28,7 +29,7 @@ class ToolCall(TenantModel):
     duration_ms = models.PositiveIntegerField(null=True, blank=True)
     idempotency_key = models.CharField(max_length=120, blank=True)
 
-    class Meta(TenantModel.Meta):
+    class Meta(JournaledModel.Meta):
         ordering = ["sequence"]
         constraints = [
             tenant_key("toolcall"),

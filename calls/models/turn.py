@@ -6,10 +6,11 @@ from django.db import models
 from django.db.models import Q
 
 from calls.models.call import Call
-from tenants.models import TenantForeignKey, TenantModel, tenant_key
+from calls.models.journaled import JournaledModel
+from tenants.models import TenantForeignKey, tenant_key
 
 
-class Turn(TenantModel):
+class Turn(JournaledModel):
     """One stretch of speech. Times are milliseconds on the call clock; `metrics` holds milliseconds and counts."""
 
     class Speaker(models.TextChoices):
@@ -36,7 +37,7 @@ class Turn(TenantModel):
     interrupted = models.BooleanField(default=False)
     metrics: Any = models.JSONField(default=dict)
 
-    class Meta(TenantModel.Meta):
+    class Meta(JournaledModel.Meta):
         ordering = ["sequence"]
         constraints = [
             tenant_key("turn"),

@@ -108,7 +108,7 @@ class _Batch:
         for entry in entries:
             by_writer.setdefault(rows.WRITERS[entry.parsed.op], []).append(entry)
         for write, group in by_writer.items():
-            if not self._try(write, group):
+            if not self._try(write, group) and len(group) > 1:
                 for entry in group:
                     self._try(write, [entry])
 

@@ -10,7 +10,9 @@ from django.db import models
 
 from calls.lifecycle import OBJECT_TYPE
 from calls.models import Call, CallEvent, Message, Recording, ToolCall, Turn
+from calls.models.journaled import JournaledModel
 from calls.services.entries import (
+    Entry,
     EventEntry,
     MessageEntry,
     RecordingEntry,
@@ -29,33 +31,34 @@ class UnfitEntryError(ValueError):
 
 def write_turns(call: Call, entries: Sequence[TurnEntry | TurnMetricsEntry], _now: datetime) -> None:
     """The last text wins; metrics are added to those already known."""
-    sequences = {entry.sequence for entry in entries}
-    turns: dict[int, Turn] = {turn.sequence: turn for turn in Turn.objects.filter(call=call, sequence__in=sequences)}
+    turns = _stored(Turn, call, sequence=[entry.sequence for entry in entries])
     for entry in entries:
         turn = turns.get(entry.sequence)
-        if isinstance(entry, TurnEntry):
-            known = turn.metrics if turn else {}
-            turn = turns[entry.sequence] = turn or Turn(call=call, sequence=entry.sequence)
-            _set(turn, entry.model_dump(exclude={"op", "sequence"}))
-            turn.metrics = {**known, **entry.metrics}
-        elif turn is None:
+        if turn is None and isinstance(entry, TurnMetricsEntry):
             raise UnfitEntryError(f"there is no turn {entry.sequence} these metrics belong to")
-        else:
+        turn = turns.setdefault(entry.sequence, turn or Turn(call=call))
+        if _is_new(turn, entry):
+            _set(turn, entry.model_dump(exclude={"op", "metrics"}))
             turn.metrics = {**turn.metrics, **entry.metrics}
-    _upsert(Turn, turns.values(), key="sequence", fields=_fields(TurnEntry, "sequence"))
+    _upsert(Turn, turns.values(), key="sequence", fields=_fields(TurnEntry))
 
 
 def write_tool_calls(call: Call, entries: Sequence[ToolCallEntry], _now: datetime) -> None:
-    last = {entry.sequence: ToolCall(call=call, **entry.model_dump(exclude={"op"})) for entry in entries}
-    _upsert(ToolCall, last.values(), key="sequence", fields=_fields(ToolCallEntry, "sequence"))
+    tools = _stored(ToolCall, call, sequence=[entry.sequence for entry in entries])
+    for entry in entries:
+        tool = tools.setdefault(entry.sequence, ToolCall(call=call))
+        if _is_new(tool, entry):
+            _set(tool, entry.model_dump(exclude={"op"}))
+    _upsert(ToolCall, tools.values(), key="sequence", fields=_fields(ToolCallEntry))
 
 
 def write_messages(call: Call, entries: Sequence[MessageEntry], now: datetime) -> None:
-    last = {
-        entry.key: Message(call=call, taken_at=moment(entry, now=now), **entry.model_dump(exclude={"op", "at"}))
-        for entry in entries
-    }
-    _upsert(Message, last.values(), key="key", fields=["caller_name", "phone", "reason", "urgent", "taken_at"])
+    messages = _stored(Message, call, key=[entry.key for entry in entries])
+    for entry in entries:
+        message = messages.setdefault(entry.key, Message(call=call))
+        if _is_new(message, entry):
+            _set(message, entry.model_dump(exclude={"op", "at"}) | {"taken_at": moment(entry, now=now)})
+    _upsert(Message, messages.values(), key="key", fields=["taken_at", *_fields(MessageEntry, "at")])
 
 
 def write_usage(call: Call, entries: Sequence[UsageEntry], _now: datetime) -> None:
@@ -72,15 +75,14 @@ def write_events(call: Call, entries: Sequence[EventEntry], now: datetime) -> No
 
 def write_recording(call: Call, entries: Sequence[RecordingEntry], _now: datetime) -> None:
     """A stored recording is final: news of the spooled file arriving again changes nothing."""
-    entry = entries[-1]
     recording = Recording.objects.filter(call=call).first() or Recording(call=call)
-    if recording.state == Recording.State.STORED:
-        return
-    if entry.state == "spooled" and not (entry.path and entry.sha256 and entry.size is not None):
-        raise UnfitEntryError("a spooled recording needs path, size and sha256")
-    if entry.state == "lost" and not entry.detail:
-        raise UnfitEntryError("a lost recording needs a detail that says why")
-    _set(recording, entry.model_dump(exclude={"op", "path"}) | {"spool_path": entry.path})
+    for entry in entries:
+        if entry.state == "spooled" and not (entry.path and entry.sha256 and entry.size is not None):
+            raise UnfitEntryError("a spooled recording needs path, size and sha256")
+        if entry.state == "lost" and not entry.detail:
+            raise UnfitEntryError("a lost recording needs a detail that says why")
+        if recording.state != Recording.State.STORED and _is_new(recording, entry):
+            _set(recording, entry.model_dump(exclude={"op", "path"}) | {"spool_path": entry.path})
     recording.save()
 
 
@@ -95,21 +97,36 @@ WRITERS: Final[Mapping[str, Callable[..., None]]] = {
 }
 
 
+def _stored(model: Any, call: Call, **keys: list[Any]) -> dict[Any, Any]:
+    ((name, values),) = keys.items()
+    return {getattr(row, name): row for row in model.objects.filter(call=call, **{f"{name}__in": set(values)})}
+
+
+def _is_new(row: JournaledModel, entry: Entry) -> bool:
+    """Whether the row has not been given this entry before; it has now."""
+    digest = _digest(entry)[:16]
+    if digest in row.applied:
+        return False
+    row.applied = [*row.applied, digest]
+    return True
+
+
 def _set(row: models.Model, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         setattr(row, name, value)
 
 
-def _fields(entry: type[Any], *without: str) -> list[str]:
-    return [name for name in entry.model_fields if name not in ("op", *without)]
+def _fields(entry: type[Entry], *without: str) -> list[str]:
+    return ["applied", *(name for name in entry.model_fields if name not in ("op", *without))]
 
 
 def _upsert(model: Any, rows: Any, *, key: str, fields: list[str]) -> None:
+    changed = [field for field in fields if field != key]
     model.objects.bulk_create(
-        list(rows), batch_size=1000, update_conflicts=True, unique_fields=["tenant", "call", key], update_fields=fields
+        list(rows), batch_size=1000, update_conflicts=True, unique_fields=["tenant", "call", key], update_fields=changed
     )
 
 
-def _digest(entry: EventEntry) -> str:
+def _digest(entry: Entry) -> str:
     text = json.dumps(entry.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

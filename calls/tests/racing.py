@@ -41,7 +41,8 @@ def race(env: dict[str, str], body: str, *, processes: int, **given: Any) -> lis
         for number in range(processes)
     ]
     for process in started:
-        assert process.stdout and process.stdout.readline() == "ready\n"
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
     for process in started:
         assert process.stdin
         process.stdin.write("go\n")

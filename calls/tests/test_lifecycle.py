@@ -29,7 +29,7 @@ WAYS = {
 STATES = {
     "outbound": {"queued", "dispatched", "dialing", "ringing", "in_progress", "handed_over"},
     "inbound": {"ringing", "in_progress", "handed_over"},
-    **dict.fromkeys(("web", "simulated", "chat"), {"queued", "dispatched", "in_progress"}),
+    **{kind: {"queued", "dispatched", "in_progress"} for kind in ("web", "simulated", "chat")},
 }
 
 
@@ -151,7 +151,8 @@ def test_two_processes_end_a_call_once(database_env: dict[str, str], make_call: 
 ended = []
 with tenant_scope(UUID(given["tenant"])):
     for call in given["calls"]:
-        ended.append(lifecycle.end(call_id=UUID(call), disposition="completed", ended_reason=f"by_{number}", at=datetime.now(UTC)))
+        how = {"disposition": "completed", "ended_reason": f"by_{number}"}
+        ended.append(lifecycle.end(call_id=UUID(call), at=datetime.now(UTC), **how))
 return ended
 """
     ended = race(database_env, body, processes=2, tenant=tenant.pk, calls=[call.pk for call in calls])

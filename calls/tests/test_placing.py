@@ -168,7 +168,8 @@ def test_a_local_call_wakes_the_hosts(make_agent: MakeAgent, settings: Any) -> N
         listening.get_message(timeout=5)
         call = place_call(agent=agent, kind="simulated")
         message = listening.get_message(timeout=5)
-    assert message and message["data"] == str(call.pk).encode()
+    assert message
+    assert message["data"] == str(call.pk).encode()
 
 
 @pytest.mark.django_db(transaction=True)
