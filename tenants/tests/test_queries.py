@@ -1,5 +1,7 @@
 """Queries fail closed: none without a scope, none with another scope's filter, no other tenant's row."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -136,6 +138,16 @@ def test_forms_offer_rows_of_the_tenant_in_scope(event: OutboxEvent, other_tenan
         assert list(field.formfield().queryset) == [event]
     with tenant_scope(other_tenant):
         assert list(field.formfield().queryset) == []
+
+
+def test_copies_belong_to_the_same_scope(event: OutboxEvent, other_tenant: Tenant) -> None:
+    with tenant_scope(event.tenant_id):
+        rows = OutboxEvent.objects.filter(topic="test.happened") | OutboxEvent.objects.all()
+        copies = [copy.copy(rows), copy.deepcopy(rows), rows.all(), rows.none(), pickle.loads(pickle.dumps(rows))]  # noqa: S301
+        assert [len(found) for found in copies] == [1, 1, 1, 0, 1]
+    for found in copies:
+        with tenant_scope(other_tenant), pytest.raises(NoTenantScopeError):
+            list(found)
 
 
 def test_raw_sql_and_unscoped_managers_are_not_to_be_had(scope: Tenant) -> None:
