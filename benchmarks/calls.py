@@ -83,12 +83,9 @@ async def hold_call(job: Job, *, stages: StagesBuilder, script: Script[T]) -> tu
     """Hold a call as a host would, with `script` as the caller."""
     connected: asyncio.Future[ScriptedEnds] = asyncio.get_running_loop().create_future()
 
-    def connect(clock: CallClock) -> CallEnds:
+    async def prepare(_: CallSnapshot, clock: CallClock) -> CallEnds:
         connected.set_result(ScriptedEnds(clock))
         return connected.result()
-
-    async def prepare(_: CallSnapshot) -> Callable[[CallClock], CallEnds]:
-        return connect
 
     running = asyncio.create_task(run_call(job, ends=prepare, stages=stages))
     await asyncio.wait([running, connected], return_when=asyncio.FIRST_COMPLETED, timeout=_CONNECTS_S)

@@ -1,0 +1,57 @@
+"""Where a conversation's tools act."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from livekit.agents.voice import SpeechHandle
+
+from voice_worker.records import Records
+from voice_worker.watchdogs import Orders
+
+_KEEP_S: Final = 3.0
+
+
+class Talk(Protocol):
+    """The conversation the tools are used in."""
+
+    def caller_said(self) -> Sequence[str]: ...
+
+    def hang_up_after(self, speech: SpeechHandle) -> None: ...
+
+    def now(self) -> float: ...
+
+
+class CallDesk:
+    """What tools may do in one call. Tools are built before the call is answered, so the conversation comes later."""
+
+    def __init__(self, *, records: Records, orders: Orders) -> None:
+        self._records = records
+        self._orders = orders
+        self._talk: Talk | None = None
+
+    def open(self, talk: Talk) -> None:
+        self._talk = talk
+
+    def caller_said(self) -> Sequence[str]:
+        return self._talk.caller_said() if self._talk else ()
+
+    def feature(self, key: str) -> Mapping[str, Any] | None:
+        return self._orders.features.get(key)
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        self._records.append(entry)
+
+    async def keep(self, entry: Mapping[str, Any]) -> None:
+        await asyncio.wait_for(self._records.append_durably(entry), _KEEP_S)
+
+    def hang_up_after(self, speech: SpeechHandle) -> None:
+        if self._talk:
+            self._talk.hang_up_after(speech)
+
+    def now_iso(self) -> str:
+        return datetime.now(UTC).isoformat()
+
+    def now_ms(self) -> int:
+        return round(self._talk.now() * 1000) if self._talk else 0

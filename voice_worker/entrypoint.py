@@ -1,0 +1,193 @@
+"""One call, from the claim to the finished record: what every host runs, whatever the far end is."""
+
+from voice_worker import bootstrap  # noqa: F401, I001  sets Django up before any model is imported
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from livekit.agents import llm
+from livekit.agents.llm import RawFunctionTool
+
+from agents.errors import LiquidError
+from calls.models import Call
+from calls.services.claiming import claim_call
+from voice_worker import outcome
+from voice_worker.answered import AnswerClock, AnsweredCall
+from voice_worker.audio import CallClock, CallEnds
+from voice_worker.closing import later
+from voice_worker.database import in_database
+from voice_worker.desk import CallDesk
+from voice_worker.instructions import build_instructions, render_greeting
+from voice_worker.outcome import Outcome
+from voice_worker.pipeline import ModelMissingError, StagesBuilder, build_stages
+from voice_worker.providers.base import ProviderConfigError
+from voice_worker.providers.local_llm import LocalLLM
+from voice_worker.records import Records
+from voice_worker.session import Conversation, Script
+from voice_worker.snapshot import CallSnapshot, load_snapshot
+from voice_worker.tools.builder import Toolbox, build_tools
+from voice_worker.watchdogs import Orders
+
+logger = structlog.get_logger(__name__)
+
+PREPARE_S: Final = 90.0
+WARM_UP_S: Final = 15.0
+HAND_IN_S: Final = 10.0
+
+EndsFactory = Callable[[CallSnapshot, CallClock], Awaitable[CallEnds]]
+"""Prepares the far end of a call; the clock starts anew when the call is answered."""
+Observer = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    call_id: UUID
+    job_id: str
+    host_id: UUID
+
+    @property
+    def folder(self) -> Path:
+        """Where everything about the call is kept until it is handed in."""
+        return Path(settings.VP_SPOOL) / str(self.call_id)
+
+
+async def run_call(
+    job: Job,
+    *,
+    ends: EndsFactory,
+    stop: asyncio.Event | None = None,
+    observe: Observer | None = None,
+    stages: StagesBuilder = build_stages,
+) -> Outcome | None:
+    """Claim a call and hold it to its end. None, and no trace, when another job has it. `stop` ends it as a shutdown."""
+    if not await _claim(job):
+        return None
+    structlog.contextvars.bind_contextvars(call_id=str(job.call_id), job_id=job.job_id)
+    loop, ids = asyncio.get_running_loop(), {"call_id": job.call_id, "job_id": job.job_id}
+    records = await asyncio.to_thread(partial(Records, **ids, folder=job.folder, loop=loop, observe=observe))
+    try:
+        return await _Run(job, records=records, ends=ends, build=stages).hold(stop=stop or asyncio.Event())
+    finally:
+        records.append({"op": "finalize", "at": _now()})
+        if not await records.aclose(timeout_s=HAND_IN_S):
+            logger.warning("the records are not all stored; the host hands them in")
+
+
+async def _claim(job: Job) -> bool:
+    try:
+        return await in_database(partial(claim_call, call_id=job.call_id, job_id=job.job_id, host_id=job.host_id))
+    except Call.DoesNotExist:
+        logger.warning("there is no such call", call_id=str(job.call_id))
+        return False
+
+
+class _Run:
+    """One call's parts, and the order in which they come and go."""
+
+    def __init__(self, job: Job, *, records: Records, ends: EndsFactory, build: StagesBuilder) -> None:
+        self._job = job
+        self._records = records
+        self._ends = ends
+        self._build = build
+        self._conversation: Conversation | None = None
+        self._result: Outcome | None = None
+
+    async def hold(self, *, stop: asyncio.Event) -> Outcome:
+        talk = asyncio.create_task(self._talk())
+        watch = [asyncio.create_task(self._end_on(stop, talk)), asyncio.create_task(self._end_when_disowned())]
+        try:
+            await talk
+        except ModelMissingError as error:
+            self._ended(Outcome(outcome.FAILED, "model_missing", str(error)))
+        except (ProviderConfigError, LiquidError) as error:
+            self._ended(outcome.config_error(str(error)))
+        except asyncio.CancelledError:
+            self._ended(outcome.WORKER_SHUTDOWN)
+            if not stop.is_set():
+                raise
+        except Exception as error:
+            logger.exception("the call failed")
+            self._ended(outcome.internal_error(error))
+        finally:
+            for task in watch:
+                task.cancel()
+        return self._result or outcome.internal_error(RuntimeError("the call ended without saying how"))
+
+    async def _end_on(self, stop: asyncio.Event, talk: "asyncio.Task[None]") -> None:
+        await stop.wait()
+        if self._conversation:
+            self._conversation.end(outcome.WORKER_SHUTDOWN)
+        else:
+            talk.cancel()
+
+    async def _end_when_disowned(self) -> None:
+        """Another job holds the call, so nobody would know of what is said here."""
+        await self._records.disowned.wait()
+        if self._conversation:
+            self._conversation.end(outcome.internal_error(RuntimeError("the call belongs to another job")))
+
+    def _ended(self, result: Outcome) -> None:
+        """The first end counts; it is written at once, before anything is taken down."""
+        if self._result is not None:
+            return
+        self._result = result
+        entry = {"op": "status", "to": "ended", "at": _now(), "disposition": result.disposition}
+        self._records.append({**entry, "ended_reason": result.reason, "detail": result.detail})
+
+    async def _talk(self) -> None:
+        snapshot = await in_database(partial(load_snapshot, self._job.call_id))
+        orders = Orders(snapshot.call_id, features=snapshot.features)
+        desk = CallDesk(records=self._records, orders=orders)
+        box = Toolbox(call_id=snapshot.call_id, desk=desk, backend_decides=settings.TOOLS_DECIDED_BY_BACKEND)
+        tools = build_tools(snapshot.grants, box=box)
+        script = await asyncio.to_thread(self._write_script, snapshot, tools)
+        async with contextlib.AsyncExitStack() as closing:
+            stages = await self._build(snapshot.settings)
+            later(closing, stages.aclose)
+            clock = AnswerClock()
+            warming = asyncio.create_task(_warm_up(stages.llm, script=script, tools=tools))
+            closing.callback(warming.cancel)
+            async with asyncio.timeout(PREPARE_S):
+                line = await self._ends(snapshot, clock)
+            later(closing, line.aclose)
+            await asyncio.wait({warming})
+            call = AnsweredCall(snapshot, stages=stages, line=line, clock=clock, records=self._records, folder=self._job.folder)
+            later(closing, call.aclose)
+            self._conversation = call.converse(script=script, orders=orders)
+            desk.open(self._conversation)
+            self._ended(await self._conversation.run(tools=tools))
+
+    def _write_script(self, snapshot: CallSnapshot, tools: Sequence[RawFunctionTool]) -> Script:
+        at, names = datetime.now(UTC), [tool.id for tool in tools]
+        built = build_instructions(snapshot, tools=names, at=at)
+        data = {"instructions_sha256": built.sha256, "tools": names}
+        self._records.append({"op": "event", "kind": "prepared", "at": at.isoformat(), "data": data})
+        return Script(
+            settings=snapshot.settings,
+            instructions=built.text,
+            greeting=render_greeting(snapshot, at=at),
+            max_duration_s=snapshot.max_duration_s,
+        )
+
+
+async def _warm_up(model: llm.LLM, *, script: Script, tools: Sequence[RawFunctionTool]) -> None:
+    """A local model reads the instructions before the caller waits for its first answer."""
+    if not isinstance(model, LocalLLM):
+        return
+    context = llm.ChatContext.empty()
+    context.add_message(role="system", content=script.instructions)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(model.warm_up(chat_ctx=context, tools=tools), WARM_UP_S)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

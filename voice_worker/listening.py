@@ -1,0 +1,156 @@
+"""What counts as the caller speaking: not a television far away, not an "mhm" while the agent speaks."""
+
+import re
+from collections import deque
+from collections.abc import AsyncIterable
+from typing import Final
+
+import numpy as np
+from livekit import rtc
+from livekit.agents import stt, vad
+
+_FAINTER_DB: Final = 13.0
+_QUIETEST_DB: Final = -50.0
+_LOUDNESS_WINDOWS: Final = 6
+_LEARNS: Final = 0.3
+_HUMS: Final = re.compile(r"m+h?m+|h+m+|m+|u+h+|h+u+h+|a+h+|o+h+|e+h+", re.IGNORECASE)
+_ASSENTS: Final = re.compile(r"yeah|yep|yes|ok|okay|right|sure|see|i|got|it|alright|ja|genau|sí|oui", re.IGNORECASE)
+_LONGEST_BACKCHANNEL_WORDS: Final = 3
+
+
+def is_backchannel(text: str, *, answers: bool = False) -> bool:
+    """Whether these words only say that somebody is listening; to a question, a yes is an answer."""
+    words = re.sub(r"[^\w\s]", " ", text).split()
+    if len(words) > _LONGEST_BACKCHANNEL_WORDS:
+        return False
+    return all(_HUMS.fullmatch(word) or (not answers and _ASSENTS.fullmatch(word)) for word in words)
+
+
+def loudness_db(samples: np.ndarray) -> float:
+    power = float(np.mean(np.square(samples, dtype=np.float32))) if len(samples) else 0.0
+    return 10 * float(np.log10(power / 2**30)) if power > 0 else -100.0
+
+
+class CallerLoudness:
+    """How loud this caller speaks, learnt from what was taken for speech."""
+
+    def __init__(self) -> None:
+        self._usual: float | None = None
+
+    def is_near(self, loudness: float) -> bool:
+        """Whether somebody this loud may be the caller, and not somebody far behind them."""
+        return loudness >= max(_QUIETEST_DB, (self._usual if self._usual is not None else -100.0) - _FAINTER_DB)
+
+    def learn(self, loudness: float) -> None:
+        self._usual = loudness if self._usual is None else (1 - _LEARNS) * self._usual + _LEARNS * loudness
+
+
+class NearVAD(vad.VAD):
+    """Another detector's events, without the speech of those who are much quieter than the caller."""
+
+    def __init__(self, inner: vad.VAD) -> None:
+        super().__init__(capabilities=inner.capabilities)
+        self._inner = inner
+        self._loudness = CallerLoudness()
+
+    @property
+    def model(self) -> str:
+        return self._inner.model
+
+    @property
+    def provider(self) -> str:
+        return self._inner.provider
+
+    @property
+    def min_silence_duration(self) -> float | None:
+        """What the framework reads from a detector to compute when speech ended."""
+        found: float | None = getattr(self._inner, "min_silence_duration", None)
+        return found
+
+    def stream(self) -> vad.VADStream:
+        return _NearStream(self, inner=self._inner.stream(), loudness=self._loudness)
+
+
+class _NearStream(vad.VADStream):
+    def __init__(self, parent: NearVAD, *, inner: vad.VADStream, loudness: CallerLoudness) -> None:
+        self._inner = inner
+        self._loudness = loudness
+        self._windows: deque[float] = deque(maxlen=_LOUDNESS_WINDOWS)
+        self._held: vad.VADEvent | None = None
+        self._peak = -100.0
+        self._near = False
+        super().__init__(parent)
+
+    def push_frame(self, frame: rtc.AudioFrame) -> None:
+        self._inner.push_frame(frame)
+
+    def flush(self) -> None:
+        self._held, self._near = None, False
+        self._inner.flush()
+
+    def end_input(self) -> None:
+        self._inner.end_input()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+        await super().aclose()
+
+    async def _main_task(self) -> None:
+        async for event in self._inner:
+            for passed in self._judge(event):
+                self._event_ch.send_nowait(passed)
+
+    def _judge(self, event: vad.VADEvent) -> list[vad.VADEvent]:
+        if event.type is vad.VADEventType.START_OF_SPEECH:
+            self._held, self._near, self._peak = event, False, -100.0
+            return self._start_when_near()
+        if event.type is vad.VADEventType.END_OF_SPEECH:
+            return self._end(event)
+        self._windows.append(loudness_db(np.frombuffer(event.frames[0].data, dtype=np.int16)) if event.frames else -100.0)
+        started = self._start_when_near() if self._held else []
+        if event.speaking and not self._near:
+            event.speaking, event.speech_duration, event.raw_accumulated_speech = False, 0.0, 0.0
+        elif self._near:
+            self._peak = max(self._peak, self._recent)
+        return [*started, event]
+
+    @property
+    def _recent(self) -> float:
+        """The level of the last 200 ms, in which one syllable at least is loud."""
+        return max(self._windows, default=-100.0)
+
+    def _start_when_near(self) -> list[vad.VADEvent]:
+        if self._held is None or not self._loudness.is_near(self._recent):
+            return []
+        event, self._held, self._near = self._held, None, True
+        return [event]
+
+    def _end(self, event: vad.VADEvent) -> list[vad.VADEvent]:
+        near, self._near, self._held = self._near, False, None
+        if near:
+            self._loudness.learn(self._peak)
+        return [event] if near else []
+
+
+class Filtered:
+    """Passes speech events on, but for words that were only said to show attention while the agent spoke."""
+
+    def __init__(self) -> None:
+        self.agent_spoke = False
+        self.agent_asked = False
+        self.dropped: deque[str] = deque(maxlen=20)
+
+    async def run(self, events: AsyncIterable[stt.SpeechEvent | str]) -> AsyncIterable[stt.SpeechEvent | str]:
+        async for event in events:
+            if not self._is_to_be_dropped(event):
+                yield event
+
+    def _is_to_be_dropped(self, event: stt.SpeechEvent | str) -> bool:
+        if isinstance(event, str) or not event.alternatives or not self.agent_spoke:
+            return False
+        if event.type is not stt.SpeechEventType.FINAL_TRANSCRIPT:
+            return False
+        if not is_backchannel(event.alternatives[0].text, answers=self.agent_asked):
+            return False
+        self.dropped.append(event.alternatives[0].text)
+        return True

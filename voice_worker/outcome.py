@@ -1,0 +1,43 @@
+"""How a call ended, in the words the call's row uses."""
+
+from dataclasses import dataclass
+from typing import Final
+
+COMPLETED: Final = "completed"
+FAILED: Final = "failed"
+CANCELED: Final = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    disposition: str
+    reason: str
+    detail: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Somebody in the conversation ended it, not a limit and not a failure."""
+        return self.disposition == COMPLETED and self.reason in ("end_call", "caller_hung_up")
+
+
+CALLER_HUNG_UP: Final = Outcome(COMPLETED, "caller_hung_up")
+END_CALL: Final = Outcome(COMPLETED, "end_call")
+MAX_DURATION: Final = Outcome(COMPLETED, "max_duration")
+SILENCE: Final = Outcome(COMPLETED, "silence")
+WORKER_SHUTDOWN: Final = Outcome(FAILED, "worker_shutdown", "The worker was told to stop.")
+
+
+def canceled(reason: str) -> Outcome:
+    return Outcome(CANCELED, "canceled_by_user", reason)
+
+
+def provider_error(detail: str) -> Outcome:
+    return Outcome(FAILED, "provider_error", detail)
+
+
+def config_error(detail: str) -> Outcome:
+    return Outcome(FAILED, "config_error", detail)
+
+
+def internal_error(error: BaseException) -> Outcome:
+    return Outcome(FAILED, "internal_error", f"{type(error).__name__}: {error}")

@@ -1,0 +1,140 @@
+"""From a version's settings to a session: who hears, thinks and speaks, and who has the floor."""
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from livekit import rtc
+from livekit.agents import (
+    Agent,
+    AgentSession,
+    APIConnectOptions,
+    ModelSettings,
+    inference,
+    llm,
+    stt,
+    tts,
+)
+from livekit.agents.voice.agent_session import SessionConnectOptions
+
+from agents.pipeline import Brain, Hearing, Speaking, TurnTaking, VersionSettings
+from voice_worker.endpointing import PhraseDetector
+from voice_worker.listening import Filtered, NearVAD
+from voice_worker.providers import registry
+from voice_worker.providers.base import ProviderConfigError, StageSettings
+
+# A retry is silence for the caller; behind these stand the fallbacks and the apology.
+_PATIENCE: Final = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=10.0)
+_UNRECOVERABLE: Final = 3
+_TOOL_STEPS: Final = 3
+
+
+class ModelMissingError(ProviderConfigError):
+    """A model on this machine that the call needs is not running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    stt: stt.STT
+    llm: llm.LLM
+    tts: tts.TTS
+
+    async def aclose(self) -> None:
+        await asyncio.gather(self.stt.aclose(), self.llm.aclose(), self.tts.aclose(), return_exceptions=True)
+
+
+StagesBuilder = Callable[[VersionSettings], Coroutine[Any, Any, Stages]]
+
+
+async def build_stages(settings: VersionSettings) -> Stages:
+    """Raises ProviderConfigError, with what is missing and how to mend it."""
+    brain, hearing, speaking = _brain(settings.brain), _hearing(settings.hearing), _speaking(settings)
+    built = Stages(stt=registry.build_stt(hearing), llm=registry.build_llm(brain), tts=registry.build_tts(speaking))
+    try:
+        await registry.check_local_servers(brain=brain, hearing=hearing, speaking=speaking)
+    except ProviderConfigError as error:
+        await built.aclose()
+        raise ModelMissingError(str(error)) from error
+    return built
+
+
+def _brain(brain: Brain) -> StageSettings:
+    options = {"temperature": brain.temperature, "max_output_tokens": brain.max_output_tokens}
+    return _stage(brain, options=options, fallback_options=options)
+
+
+def _hearing(hearing: Hearing) -> StageSettings:
+    options = {"language": hearing.language}
+    return _stage(hearing, options=options, fallback_options=options)
+
+
+def _speaking(settings: VersionSettings) -> StageSettings:
+    speaking = settings.speaking
+    shared = {"speed": speaking.speed, "language": settings.hearing.language}
+    return _stage(
+        speaking,
+        options={**shared, "voice": speaking.voice},
+        fallback_options={**shared, "voice": speaking.fallback_voice},
+    )
+
+
+def _stage(section: Brain | Hearing | Speaking, *, options: dict[str, Any], fallback_options: dict[str, Any]) -> StageSettings:
+    fallbacks: tuple[StageSettings, ...] = ()
+    if section.fallback_provider:
+        fallbacks = (StageSettings(provider=section.fallback_provider, model=section.fallback_model, options=fallback_options),)
+    return StageSettings(provider=section.provider, model=section.model, options=options, fallbacks=fallbacks)
+
+
+def open_session(stages: Stages, *, turn_taking: TurnTaking) -> AgentSession[None]:
+    detector = inference.VAD(min_silence_duration=turn_taking.vad_silence_s)
+    return AgentSession(
+        stt=stages.stt,
+        llm=stages.llm,
+        tts=stages.tts,
+        vad=NearVAD(detector),
+        turn_handling={
+            "turn_detection": PhraseDetector(),
+            "endpointing": {
+                "mode": "fixed",
+                "min_delay": turn_taking.min_endpointing_delay_s,
+                "max_delay": turn_taking.max_endpointing_delay_s,
+            },
+            "interruption": {
+                "enabled": turn_taking.interruptible,
+                # "adaptive" needs LiveKit's cloud.
+                "mode": "vad",
+                "min_duration": turn_taking.min_interruption_s,
+                "min_words": 0,
+                "resume_false_interruption": True,
+                "false_interruption_timeout": turn_taking.resume_after_false_interruption_s,
+            },
+            # The words are known only when the turn is nearly over, so there is little to win and every miss is paid for.
+            "preemptive_generation": {"enabled": False},
+        },
+        max_tool_steps=_TOOL_STEPS,
+        # During its warm-up, what the caller says is thrown away.
+        aec_warmup_duration=None,
+        user_away_timeout=None,
+        conn_options=SessionConnectOptions(
+            stt_conn_options=_PATIENCE,
+            llm_conn_options=_PATIENCE,
+            tts_conn_options=_PATIENCE,
+            max_unrecoverable_errors=_UNRECOVERABLE,
+        ),
+    )
+
+
+class CallAgent(Agent):
+    """The agent of a call. What the caller only says to show attention does not reach the model."""
+
+    def __init__(self, *, instructions: str, tools: Sequence[llm.Tool], filtered: Filtered) -> None:
+        super().__init__(instructions=instructions, tools=list(tools))
+        self._filtered = filtered
+
+    async def stt_node(
+        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
+    ) -> AsyncIterable[stt.SpeechEvent | str]:
+        events = Agent.default.stt_node(self, audio, model_settings)
+        async for event in self._filtered.run(events):
+            yield event

@@ -1,0 +1,76 @@
+"""Everything a call runs on, read once, in three queries. Nothing below this module knows models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from agents.pipeline import VersionSettings
+from calls.models import Call
+from calls.resolving import scope_of_call
+from tenants.services.features import enabled_features
+
+RECORDING_FEATURE: Final = "call-recording"
+Features = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A tool the version may use, with what staff set for it."""
+
+    key: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallSnapshot:
+    call_id: UUID
+    tenant_id: UUID
+    kind: str
+    persona: str
+    variables: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    max_duration_s: int
+    agent_name: str
+    business_name: str
+    timezone: str
+    version_number: int
+    settings: VersionSettings
+    grants: tuple[Grant, ...]
+    features: Features
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.settings.record and RECORDING_FEATURE in self.features
+
+
+def load_snapshot(call_id: UUID) -> CallSnapshot:
+    """Raises Call.DoesNotExist."""
+    with scope_of_call(call_id):
+        call = Call.objects.select_related("snapshot").get(pk=call_id)
+        return _freeze(call, call.snapshot.body, enabled_features())
+
+
+def live_features(call_id: UUID) -> Features:
+    """The tenant's features as they are now."""
+    with scope_of_call(call_id):
+        return enabled_features()
+
+
+def _freeze(call: Call, body: Mapping[str, Any], features: Features) -> CallSnapshot:
+    return CallSnapshot(
+        call_id=call.pk,
+        tenant_id=call.tenant_id,
+        kind=call.kind,
+        persona=call.persona,
+        variables=call.variables,
+        metadata=call.metadata,
+        max_duration_s=call.max_duration_s,
+        agent_name=body["agent"]["name"],
+        business_name=body["tenant"]["name"],
+        timezone=body["tenant"]["timezone"],
+        version_number=body["version"]["number"],
+        settings=VersionSettings.model_validate(body["settings"]),
+        grants=tuple(Grant(key=tool["key"], config=tool["config"]) for tool in body["tools"]),
+        features=features,
+    )

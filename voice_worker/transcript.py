@@ -1,0 +1,190 @@
+"""From the session's events to the turns of the transcript: numbered when they begin, written as soon as they are known."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from livekit.agents import llm
+from livekit.agents.voice import SpeechHandle
+
+from voice_worker.audio import CallClock
+from voice_worker.ears import EarTurn
+
+Source = Literal["speech", "greeting", "reply", "apology", "warning"]
+_CALLER_METRICS: Final = {"transcription_delay": "transcription_delay", "end_of_turn_delay": "end_of_turn_delay"}
+_AGENT_METRICS: Final = {"llm_node_ttft": "llm_ttft", "tts_node_ttfb": "tts_ttfb", "e2e_latency": "e2e_latency"}
+_NEAR_S: Final = 0.4
+_WAITS_S: Final = 12.0
+
+
+@dataclass(slots=True)
+class _CallerTurn:
+    sequence: int
+    started_at: float
+    ended_at: float
+    language: str = ""
+    parts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _AgentTurn:
+    sequence: int
+    started_at: float
+    ended_at: float
+
+
+class Transcript:
+    """Writes turns through `append`. All methods run on the event loop."""
+
+    def __init__(self, *, clock: CallClock, append: Callable[[Mapping[str, Any]], None]) -> None:
+        self._clock = clock
+        self._append = append
+        self._next = 1
+        self._open: _CallerTurn | None = None
+        self._speech_began: float | None = None
+        self._unheard = False
+        self._agent_began: tuple[int, float] | None = None
+        self._agent_turns: list[_AgentTurn] = []
+        self._unmatched: list[EarTurn] = []
+        self._sources: dict[str, Source] = {}
+        self._handles: list[SpeechHandle] = []
+        self.caller_said: list[str] = []
+
+    @property
+    def caller_is_open(self) -> bool:
+        """Whether something was heard a moment ago that the agent has not been asked to answer yet."""
+        return self._open is not None and self._clock.now() - self._open.ended_at < _WAITS_S
+
+    @property
+    def awaits_words(self) -> bool:
+        """Whether the caller has spoken and it is not known yet what."""
+        return self._unheard
+
+    def expect(self, handle: SpeechHandle, *, source: Source) -> None:
+        """What this speech says is no reply."""
+        self._sources[handle.id] = source
+        self._handles.append(handle)
+
+    def caller_began(self) -> None:
+        self._speech_began, self._unheard = self._clock.now(), True
+
+    def caller_heard(self, text: str, *, language: str) -> None:
+        """A stretch of the caller's speech is transcribed; more of the same turn may follow."""
+        now, self._unheard = self._clock.now(), False
+        if self._open is None:
+            self._open = _CallerTurn(sequence=self._take_number(), started_at=self._speech_began or now, ended_at=now)
+            self.caller_said.append("")
+        self._open.parts.append(text)
+        self._open.ended_at, self._open.language = now, language or self._open.language
+        self.caller_said[-1] = " ".join(self._open.parts)
+        self._write_caller(self._open, text=self.caller_said[-1], metrics={})
+
+    def item_added(self, item: llm.ChatMessage) -> None:
+        if item.role == "user":
+            self._caller_done(item)
+        elif item.role == "assistant":
+            self._agent_done(item)
+
+    def agent_began(self) -> None:
+        # What the agent talks over without answering it is a turn of its own.
+        self._open = None
+        if self._agent_began is None:
+            self._agent_began = (self._take_number(), self._clock.now())
+
+    def ears_told(self, turn: EarTurn) -> None:
+        if turn.metrics() and not self._match(turn):
+            self._unmatched.append(turn)
+
+    def _caller_done(self, item: llm.ChatMessage) -> None:
+        text = item.text_content or ""
+        turn, self._open = self._open, None
+        if turn is None:
+            now = self._clock.now()
+            turn = _CallerTurn(sequence=self._take_number(), started_at=now, ended_at=now)
+            self.caller_said.append(text)
+        metrics = item.metrics or {}
+        turn.started_at = self._second(metrics.get("started_speaking_at"), turn.started_at)
+        turn.ended_at = self._second(metrics.get("stopped_speaking_at"), turn.ended_at)
+        self.caller_said[-1] = text
+        self._write_caller(turn, text=text, metrics=_milliseconds(metrics, _CALLER_METRICS))
+
+    def _agent_done(self, item: llm.ChatMessage) -> None:
+        now = self._clock.now()
+        number, began = self._agent_began or (self._take_number(), now)
+        self._agent_began = None
+        metrics = item.metrics or {}
+        turn = _AgentTurn(
+            sequence=number,
+            started_at=self._second(metrics.get("started_speaking_at"), began),
+            ended_at=self._second(metrics.get("stopped_speaking_at"), now),
+        )
+        self._agent_turns.append(turn)
+        self._append(
+            {
+                "op": "turn",
+                "sequence": turn.sequence,
+                "speaker": "agent",
+                "text": item.text_content or "",
+                "started_ms": _ms(turn.started_at),
+                "ended_ms": _ms(turn.ended_at),
+                "interrupted": bool(item.interrupted),
+                "language": "",
+                "metrics": _milliseconds(metrics, _AGENT_METRICS),
+                "source": self._source_of(item),
+            }
+        )
+        self._unmatched = [known for known in self._unmatched if not self._match(known)]
+
+    def _source_of(self, item: llm.ChatMessage) -> Source:
+        for handle in reversed(self._handles):
+            if any(said.id == item.id for said in handle.chat_items):
+                return self._sources[handle.id]
+        return "reply"
+
+    def _match(self, ear: EarTurn) -> bool:
+        """The gap belongs to the first turn within what the ears took for one, the interruption to the last."""
+        within = [
+            turn
+            for turn in self._agent_turns
+            if turn.started_at <= ear.ended_at + _NEAR_S and turn.ended_at >= ear.started_at - _NEAR_S
+        ]
+        if not within:
+            return False
+        metrics = ear.metrics()
+        gap = {key: value for key, value in metrics.items() if key == "response_gap"}
+        rest = {key: value for key, value in metrics.items() if key != "response_gap"}
+        for turn, found in ((within[0], gap), (within[-1], rest)):
+            if found:
+                self._append({"op": "turn_metrics", "sequence": turn.sequence, "metrics": found})
+        return True
+
+    def _write_caller(self, turn: _CallerTurn, *, text: str, metrics: Mapping[str, int]) -> None:
+        self._append(
+            {
+                "op": "turn",
+                "sequence": turn.sequence,
+                "speaker": "caller",
+                "text": text,
+                "started_ms": _ms(turn.started_at),
+                "ended_ms": _ms(turn.ended_at),
+                "interrupted": False,
+                "language": turn.language,
+                "metrics": dict(metrics),
+                "source": "speech",
+            }
+        )
+
+    def _take_number(self) -> int:
+        number, self._next = self._next, self._next + 1
+        return number
+
+    def _second(self, wall: float | None, otherwise: float) -> float:
+        return self._clock.from_wall(wall) if wall else otherwise
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _milliseconds(metrics: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, int]:
+    return {ours: _ms(metrics[theirs]) for theirs, ours in names.items() if isinstance(metrics.get(theirs), int | float)}

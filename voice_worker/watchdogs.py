@@ -1,0 +1,124 @@
+"""What keeps a call from going on for ever: silence, length, a model that never answers, and orders from outside."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+import redis.asyncio
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
+from livekit.agents import AgentSession
+from redis.exceptions import RedisError
+
+from agents.pipeline import Limits
+from calls.errors import CallsError
+from calls.services.commands import take_commands
+from calls.wakeups import COMMANDS
+from voice_worker.audio import CallClock
+from voice_worker.database import in_database
+from voice_worker.snapshot import Features, live_features
+
+logger = structlog.get_logger(__name__)
+
+POLL_S: Final = 4.0
+STUCK_S: Final = 25.0
+_STEP_S: Final = 0.25
+_POLL_TIMEOUT_S: Final = 3.0
+_RECONNECT_S: Final = 5.0
+
+
+class Silence:
+    """Asks whether the caller is there, as often as the limits say, then gives up."""
+
+    def __init__(self, session: AgentSession, *, limits: Limits, is_busy: Callable[[], bool]) -> None:
+        """`is_busy` says that something is going on which neither speaks nor listens."""
+        self._session = session
+        self._limits = limits
+        self._is_busy = is_busy
+        self._asked = 0
+        self._quiet_s = 0.0
+
+    def caller_spoke(self) -> None:
+        self._asked, self._quiet_s = 0, 0.0
+
+    async def run(self, *, ask: Callable[[], None], give_up: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(_STEP_S)
+            self._quiet_s = self._quiet_s + _STEP_S if self._nobody_acts() else 0.0
+            if self._quiet_s < self._limits.silence_prompt_after_s:
+                continue
+            self._quiet_s = 0.0
+            if self._asked >= self._limits.silence_prompts:
+                give_up()
+                return
+            self._asked += 1
+            ask()
+
+    def _nobody_acts(self) -> bool:
+        session = self._session
+        return session.user_state != "speaking" and session.agent_state not in ("speaking", "thinking") and not self._is_busy()
+
+
+async def limit_duration(
+    clock: CallClock, *, longest_s: float, warning_s: float, warn: Callable[[], None], end: Callable[[], None]
+) -> None:
+    if warning_s:
+        await asyncio.sleep(max(0.0, longest_s - warning_s - clock.now()))
+        warn()
+    await asyncio.sleep(max(0.0, longest_s - clock.now()))
+    end()
+
+
+async def watch_thinking(session: AgentSession, *, stuck: Callable[[], None], after_s: float = STUCK_S) -> None:
+    """A model that neither answers nor fails."""
+    thought_s = 0.0
+    while thought_s < after_s:
+        await asyncio.sleep(_STEP_S)
+        thought_s = thought_s + _STEP_S if session.agent_state == "thinking" else 0.0
+    stuck()
+
+
+class Orders:
+    """What staff decide while the call runs: hang-ups, and features switched on or off."""
+
+    def __init__(self, call_id: UUID, *, features: Features) -> None:
+        self.features = features
+        self._call_id = call_id
+        self._woken = asyncio.Event()
+
+    async def run(self, *, hang_up: Callable[[str], None]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._poll(hang_up))
+
+    async def _poll(self, hang_up: Callable[[str], None]) -> None:
+        while True:
+            self._woken.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), POLL_S)
+            try:
+                reasons, self.features = await in_database(self._read, timeout_s=_POLL_TIMEOUT_S)
+            except (DatabaseError, CallsError, TimeoutError) as error:
+                logger.warning("no news for the call", error=f"{type(error).__name__}: {error}")
+                continue
+            for reason in reasons:
+                hang_up(reason)
+
+    def _read(self) -> tuple[list[str], Features]:
+        reasons = [command.reason for command in take_commands(self._call_id) if command.kind == command.Kind.HANG_UP]
+        return reasons, live_features(self._call_id)
+
+    async def _listen(self) -> None:
+        """Redis saves up to one poll of waiting; without it the poll does."""
+        while True:
+            try:
+                async with redis.asyncio.from_url(settings.REDIS_URL) as client, client.pubsub() as channel:
+                    await channel.subscribe(COMMANDS)
+                    async for message in channel.listen():
+                        if message["type"] == "message" and message["data"].decode() == str(self._call_id):
+                            self._woken.set()
+            except (RedisError, OSError):
+                await asyncio.sleep(_RECONNECT_S)
