@@ -1,7 +1,6 @@
 """What is hidden, and what must stay as it is."""
 
 import time
-from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -44,7 +43,7 @@ def test_phone_numbers_are_masked(text: str, masked: str) -> None:
         "open 9 to 5",
         "90 dollars",
         "attempt 3 of 10",
-        str(uuid4()),
+        "019930a1-7f3b-7c52-9d1e-0123456789ab",
         "port 41234",
         "v1.8.9",
         "",
