@@ -26,10 +26,12 @@ print("result " + json.dumps(act(), default=str), flush=True)
 """
 
 
-def race(env: dict[str, str], body: str, *, processes: int, **given: Any) -> list[Any]:
+def race(
+    env: dict[str, str], body: str, *, processes: int, settings: str = "voiceplatform.settings.worker", **given: Any
+) -> list[Any]:
     """What each process returned. `body` is a function body; it sees `number` (from 0), `given` and the calls app."""
     program = _PROGRAM.format(body="\n".join(f"    {line}" for line in body.strip().splitlines()))
-    env = env | {"DJANGO_SETTINGS_MODULE": "voiceplatform.settings.worker", "LOG_LEVEL": "ERROR"}
+    env = env | {"DJANGO_SETTINGS_MODULE": settings, "LOG_LEVEL": "ERROR"}
     started = [
         subprocess.Popen(
             [sys.executable, "-c", program, str(number), json.dumps(given, default=str)],
