@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -102,7 +102,7 @@ class AgentPageAdmin(AgentAdmin):
         agent = self.viewable(request, object_id)
         call = _call_of(agent, request.GET.get("call", ""))
         if call is None:
-            raise PermissionDenied
+            raise Http404
         context = {"call_url": _call_url(call), **live_context(call)}
         status = 286 if call.status == Call.Status.ENDED else 200  # htmx stops polling on 286
         return TemplateResponse(request, "admin/agents/agent/simulation.html", context, status=status)

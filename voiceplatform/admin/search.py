@@ -75,6 +75,7 @@ def _tenants(request: HttpRequest, query: str) -> Iterator[SearchResult]:
     scope = staff_scope(request)
     if scope is None or not _may_view(request, "tenants.view_tenant"):
         return
-    for tenant in scope.choices().filter(Q(name__icontains=query) | Q(slug__icontains=query))[:PER_KIND]:
+    in_view = scope.choices().filter(pk=scope.tenant.pk) if scope.tenant else scope.choices()
+    for tenant in in_view.filter(Q(name__icontains=query) | Q(slug__icontains=query))[:PER_KIND]:
         link = reverse("admin:tenants_tenant_change", args=[tenant.pk])
         yield SearchResult(title=tenant.name, description=f"Tenant · {tenant.get_status_display()}", link=link, icon="apartment")

@@ -32,7 +32,7 @@ NAMES = [("change", "General"), ("features", "Features"), ("members", "Members")
 
 class LimitsInline(StackedInline):
     model = TenantLimits
-    fields = ["max_open_calls", "max_call_cost"]
+    fields = ["max_open_calls"]
     min_num = max_num = 1
     can_delete = False
     extra = 0
