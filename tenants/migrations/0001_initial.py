@@ -218,7 +218,6 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=voiceplatform.lib.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('max_open_calls', models.PositiveIntegerField(default=10, help_text='Calls that may be waiting or running at once, e.g. 10. 0 allows none.')),
-                ('max_call_cost', models.DecimalField(blank=True, decimal_places=6, help_text="A call ends when it has cost this much, in the tenant's currency, e.g. 2.50. Empty means no cap.", max_digits=18, null=True, validators=[django.core.validators.MinValueValidator(0)])),
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
             ],
             options={
@@ -369,10 +368,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='tenantlimits',
             constraint=models.UniqueConstraint(fields=('tenant',), name='tenantlimits_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='tenantlimits',
-            constraint=models.CheckConstraint(condition=models.Q(('max_call_cost', None), ('max_call_cost__gte', 0), _connector='OR'), name='tenantlimits_cost_not_negative'),
         ),
         migrations.AddConstraint(
             model_name='tenantrate',

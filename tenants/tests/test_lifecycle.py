@@ -69,7 +69,7 @@ def test_only_trial_and_active_tenants_take_new_work(tenant: Tenant, status: str
 
 def test_a_tenant_comes_with_limits_and_a_record(scope: Tenant) -> None:
     assert scope.status == Status.TRIAL
-    assert (TenantLimits.objects.get().max_open_calls, TenantLimits.objects.get().max_call_cost) == (10, None)
+    assert TenantLimits.objects.get().max_open_calls == 10
     assert AuditEvent.objects.get().action == "tenant.created"
 
 

@@ -38,9 +38,7 @@ def test_a_tenant_is_added_with_its_limits(root: Client) -> None:
 def test_general_and_limits_are_changed_together(root: Client, tenant: Tenant) -> None:
     with tenant_scope(tenant):
         limits = TenantLimits.objects.get()
-    prefix = next(
-        formset.formset.prefix for formset in root.get(url_of(tenant)).context["inline_admin_formsets"]
-    )
+    prefix = next(formset.formset.prefix for formset in root.get(url_of(tenant)).context["inline_admin_formsets"])
     data = {
         "name": "Renamed", "slug": tenant.slug, "agency": "", "timezone": "UTC", "currency": "USD",
         f"{prefix}-TOTAL_FORMS": "1", f"{prefix}-INITIAL_FORMS": "1", f"{prefix}-0-id": str(limits.pk),
@@ -98,7 +96,9 @@ def test_suspending_and_activating_are_kept_with_their_reasons(staff: Callable[.
     assert "Activate" in client.get(url_of(tenant)).content.decode()
     client.post(url_of(tenant, "status"), {"to": "active", "reason": "paid"})
     with tenant_scope(tenant):
-        reasons = list(AuditEvent.objects.filter(action__in=["tenant.suspended", "tenant.active"]).values_list("reason", flat=True))
+        reasons = list(
+            AuditEvent.objects.filter(action__in=["tenant.suspended", "tenant.active"]).values_list("reason", flat=True)
+        )
     assert sorted(reasons) == ["paid", "unpaid"]
 
 
@@ -140,7 +140,9 @@ def test_usage_is_summed_and_test_calls_counted_only_when_asked_for(root_of: Cal
     assert client.get(url_of(house.tenant, "usage"), {"tests": "1"}).context["has_figures"]
 
 
-def test_a_member_of_staff_cannot_move_a_tenant_to_another_agency(staff: Callable[..., Client], tenant: Tenant, other_tenant: Tenant) -> None:
+def test_a_member_of_staff_cannot_move_a_tenant_to_another_agency(
+    staff: Callable[..., Client], tenant: Tenant, other_tenant: Tenant
+) -> None:
     page = staff(tenant, *EDITOR).get(url_of(tenant))
     assert "agency" not in page.context["adminform"].form.fields
     assert other_tenant.name not in page.content.decode()
