@@ -9,6 +9,7 @@ from calls.endings import why_it_ended
 from calls.lifecycle import OBJECT_TYPE
 from calls.models import Call, Message, ToolCall, Turn
 from tenants.models import UsageRecord
+from voiceplatform.lib.retry import retry_on_lost_connection
 
 __all__ = ["CostLine", "Progress", "TurnTiming", "call_progress", "cost_lines", "turn_timings", "why_it_ended"]
 
@@ -63,6 +64,7 @@ class TurnTiming:
     stages: Mapping[str, float]
 
 
+@retry_on_lost_connection
 def call_progress(call: Call, *, after: int = -1) -> Progress:
     """For watching a running call: its state now and the turns behind number `after`, with all tool calls and messages."""
     status, disposition = Call.objects.values_list("status", "disposition").get(pk=call.pk)

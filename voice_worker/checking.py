@@ -7,23 +7,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.core.files.storage import storages
 
 from calls.models import Call, Message, Recording, Turn
 from calls.resolving import scope_of_call
 from calls.selectors import cost_lines
+from voice_worker.far_ends import persona_log
 from voice_worker.simulation.check import CheckedCall, PersonaWords, StoredMessage, StoredTurn, StoredUsage
 from voice_worker.simulation.log import LoggedCall, read_log
 
 
 class NotCheckableError(Exception):
     """The call has no persona's log, or has not ended."""
-
-
-def persona_log_path(call_id: UUID) -> Path:
-    """Where the simulated caller of a call keeps its own account."""
-    return Path(settings.VP_HOME) / "personas" / f"{call_id}.jsonl"
 
 
 @contextmanager
@@ -48,7 +43,7 @@ def checked_call(call_id: UUID) -> Iterator[CheckedCall]:
 
 
 def _log(call_id: UUID) -> LoggedCall:
-    path = persona_log_path(call_id)
+    path = persona_log(call_id)
     if not path.is_file():
         raise NotCheckableError(
             f"There is no log of a simulated caller at {path}. Only simulated calls of this machine can be checked."

@@ -9,6 +9,7 @@ from agents.pipeline import VersionSettings
 from calls.models import Call
 from calls.resolving import scope_of_call
 from tenants.services.features import enabled_features
+from voiceplatform.lib.retry import retry_on_lost_connection
 
 RECORDING_FEATURE: Final = "call-recording"
 Features = Mapping[str, Mapping[str, Any]]
@@ -44,6 +45,7 @@ class CallSnapshot:
         return self.settings.record and RECORDING_FEATURE in self.features
 
 
+@retry_on_lost_connection
 def load_snapshot(call_id: UUID) -> CallSnapshot:
     """Raises Call.DoesNotExist."""
     with scope_of_call(call_id):
