@@ -40,7 +40,7 @@ from voice_worker.watchdogs import Orders
 logger = structlog.get_logger(__name__)
 
 PREPARE_S: Final = 90.0
-WARM_UP_S: Final = 15.0
+WARM_UP_S: Final = 60.0
 HAND_IN_S: Final = 10.0
 
 EndsFactory = Callable[[CallSnapshot, CallClock], Awaitable[CallEnds]]
