@@ -1,3 +1,3 @@
-from tenants.admin import audit, people, usage
+from tenants.admin import audit, deliveries, people, usage
 
-__all__ = ["audit", "people", "usage"]
+__all__ = ["audit", "deliveries", "people", "usage"]

@@ -62,7 +62,9 @@ def test_what_people_say_and_tools_answer_is_escaped_everywhere(root: Client, ho
     with tenant_scope(house.tenant):
         call = house.call
         Turn.objects.filter(call=call).update(text=HOSTILE)
-        ToolCall.objects.create(call=call, sequence=9, key=HOSTILE[:20], arguments={HOSTILE: HOSTILE}, status="error", output=HOSTILE)
+        ToolCall.objects.create(
+            call=call, sequence=9, key=HOSTILE[:20], arguments={HOSTILE: HOSTILE}, status="error", output=HOSTILE
+        )
         Message.objects.create(call=call, key="x", caller_name=HOSTILE, phone="<b>1", reason=HOSTILE, taken_at=call.created_at)
         CallEvent.objects.create(call=call, kind="note", at=call.created_at, data={HOSTILE: HOSTILE})
         Call.objects.filter(pk=call.pk).update(ended_detail=HOSTILE, metadata={HOSTILE: HOSTILE}, variables={"a": HOSTILE})
@@ -179,7 +181,9 @@ def test_messages_of_several_tenants_are_marked_at_once(root: Client, house: Hou
         ({"disposition__exact": "completed", "kind__exact": "simulated"}, True),
     ],
 )
-def test_filters_answer_an_operators_questions(root_of: Callable[[Tenant], Client], house: House, query: dict, found: bool) -> None:
+def test_filters_answer_an_operators_questions(
+    root_of: Callable[[Tenant], Client], house: House, query: dict, found: bool
+) -> None:
     page = root_of(house.tenant).get(reverse("admin:calls_call_changelist"), query)
     assert page.status_code == 200
     assert (house.call.public_id in page.content.decode()) is found

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from tenants.models import Tenant
+from tenants.models import OutboxDelivery, Tenant
+from tenants.scope import tenant_scope
 from tests.admin.conftest import House
 
 LISTS = {
@@ -20,6 +22,7 @@ LISTS = {
     "tenants_defaultrate": "view_defaultrate",
     "tenants_tenantrate": "view_tenantrate",
     "tenants_auditevent": "view_auditevent",
+    "tenants_outboxdelivery": "view_outboxdelivery",
     "analytics_dailyrollup": "view_dailyrollup",
 }
 ROW_PAGES = [
@@ -93,3 +96,22 @@ def test_records_cannot_be_added_changed_or_deleted(root_of: Callable[[Tenant], 
     assert client.post(reverse("admin:calls_call_delete", args=[house.call.pk]), {"post": "yes"}).status_code == 403
     assert client.post(reverse("admin:calls_message_delete", args=[house.message.pk]), {"post": "yes"}).status_code == 403
     assert client.post(reverse("admin:agents_agent_delete", args=[house.agent.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_news_that_failed_for_good_is_tried_again_by_those_who_may(staff: Callable[..., Client], house: House) -> None:
+    with tenant_scope(house.tenant):
+        delivery = OutboxDelivery.objects.first()
+        assert delivery is not None
+        OutboxDelivery.objects.filter(pk=delivery.pk).update(
+            status="dead", settled_at=timezone.now(), last_error="the disk is full"
+        )
+    page, revive = (reverse(f"admin:tenants_outboxdelivery_{name}", args=[delivery.pk]) for name in ("change", "revive"))
+    reader, mender = (staff(house.tenant, "view_outboxdelivery", *more) for more in ((), ("change_outboxdelivery",)))
+    assert "failed for good" in reader.get(page).content.decode()
+    assert reader.post(revive, {"reason": "x"}).status_code == 403
+    mender.post(revive, {"reason": ""})
+    delivery.refresh_from_db()
+    assert delivery.status == "dead"
+    mender.post(revive, {"reason": "There is room again"})
+    delivery.refresh_from_db()
+    assert delivery.status == "pending"

@@ -31,7 +31,9 @@ def test_choosing_a_tenant_limits_every_list(root: Client, house: House, foreign
 
 
 @pytest.mark.parametrize("wanted", ["all", "nonsense", "01a20bc1-ba2a-7466-9e8f-4208e7f3e376", "foreign"])
-def test_staff_choose_only_among_their_own_tenants(staff: Callable[..., Client], house: House, foreign: House, wanted: str) -> None:
+def test_staff_choose_only_among_their_own_tenants(
+    staff: Callable[..., Client], house: House, foreign: House, wanted: str
+) -> None:
     client = staff(house.tenant, "view_call")
     choices = client.get(SWITCH).content.decode()
     assert house.tenant.name in choices
@@ -86,7 +88,9 @@ def test_choosing_leads_back_to_the_list_one_was_on(root: Client, tenant: Tenant
     assert root.post(SWITCH, {"tenant": str(tenant.pk), "next": next_url})["Location"] == landing
 
 
-def test_times_are_told_in_the_tenants_zone_with_utc_beside(root: Client, make_house: Callable[..., House], make_tenant: Callable) -> None:
+def test_times_are_told_in_the_tenants_zone_with_utc_beside(
+    root: Client, make_house: Callable[..., House], make_tenant: Callable
+) -> None:
     house = make_house(make_tenant(timezone="Asia/Tokyo"))
     with tenant_scope(house.tenant):
         Call.objects.filter(pk=house.call.pk).update(created_at=datetime(2026, 3, 1, 20, 5, tzinfo=UTC))
@@ -127,7 +131,9 @@ def test_search_finds_pages_and_rows_in_view_only(root_of: Callable[[Tenant], Cl
     agents = client.get(url, {"s": "agent", "extended": "1"}).content.decode()
     assert house.agent.name in agents
     assert f">{foreign.agent.name}<" not in agents
-    assert reverse("admin:calls_call_change", args=[house.call.pk]) in client.get(url, {"s": house.call.public_id}).content.decode()
+    assert (
+        reverse("admin:calls_call_change", args=[house.call.pk]) in client.get(url, {"s": house.call.public_id}).content.decode()
+    )
     assert str(foreign.call.pk) not in client.get(url, {"s": foreign.call.public_id}).content.decode()
     assert foreign.tenant.name not in client.get(url, {"s": "tenant"}).content.decode()
 

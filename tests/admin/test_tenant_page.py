@@ -49,6 +49,10 @@ def test_general_and_limits_are_changed_together(root: Client, tenant: Tenant) -
     tenant.refresh_from_db()
     limits.refresh_from_db()
     assert (tenant.name, limits.max_open_calls) == ("Renamed", 3)
+    with tenant_scope(tenant):
+        noted = dict(AuditEvent.objects.values_list("action", "fields"))
+    assert noted["tenant.changed"] == ["name"]
+    assert noted["limits.changed"] == ["max_open_calls"]
 
 
 def test_a_feature_is_switched_with_a_reason_and_its_history_shows(staff: Callable[..., Client], tenant: Tenant) -> None:

@@ -39,6 +39,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         "Operations",
         [
             ("Worker hosts", "dns", "admin:calls_workerhost_changelist", "calls.view_workerhost"),
+            ("News", "outbox", "admin:tenants_outboxdelivery_changelist", "tenants.view_outboxdelivery"),
             ("Audit", "policy", "admin:tenants_auditevent_changelist", "tenants.view_auditevent"),
         ],
     ),

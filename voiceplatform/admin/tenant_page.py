@@ -21,6 +21,7 @@ from tenants.admin.forms import ReasonForm
 from tenants.display import badge, moment
 from tenants.lifecycle import advance
 from tenants.models import Tenant, TenantLimits
+from tenants.services import audit
 from tenants.services.tenants import create_tenant
 from tenants.staff import staff_scope, staff_user
 from voiceplatform.admin import tenant_features, tenant_members, tenant_usage
@@ -86,11 +87,21 @@ class TenantAdmin(ConsoleAdmin):
         return [] if scope is not None and scope.sees_all else ["slug", "agency", "currency"]
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
-        if change:
-            super().save_model(request, obj, form, change)
+        if not change:
+            made = create_tenant(**form.cleaned_data, actor=staff_user(request))
+            obj.pk, obj._state.adding = made.pk, False
             return
-        made = create_tenant(**form.cleaned_data, actor=staff_user(request))
-        obj.pk, obj._state.adding = made.pk, False
+        super().save_model(request, obj, form, change)
+        self._note(request, "tenant.changed", obj, form)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        for limits in formset.forms:
+            self._note(request, "limits.changed", limits.instance, limits)
+
+    def _note(self, request: HttpRequest, action: str, row: Model, form: Any) -> None:
+        if form.changed_data:
+            audit.record(action=action, target=row, actor=staff_user(request), fields=form.changed_data)
 
     @admin.display(description="status", ordering="status")
     def status_badge(self, tenant: Tenant) -> SafeString:
@@ -167,4 +178,3 @@ class TenantAdmin(ConsoleAdmin):
         if not self.has_view_or_change_permission(request, tenant):
             raise PermissionDenied
         return tenant
-
