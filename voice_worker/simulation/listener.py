@@ -12,6 +12,7 @@ from voice_worker.audio import FRAME_S, RATE, Int16Array
 from voice_worker.simulation.speech import Hearing
 
 TURN_ENDS_AFTER_S = 0.7
+_PIECE_ENDS_AFTER_S = 0.5
 _LEAD_S, _TRAIL_S = 0.1, 0.15
 _LONGEST_S = 60.0
 _NOTICED_S = 0.1
@@ -29,7 +30,8 @@ class Listener:
     def __init__(self, hearing: Hearing, *, on_heard: Callable[[Span, str], None]) -> None:
         self._hearing = hearing
         self._on_heard = on_heard
-        self._activity = VoiceActivity()
+        # Longer than the pauses inside a sentence: pieces of one are hard to understand.
+        self._activity = VoiceActivity(hangover_s=_PIECE_ENDS_AFTER_S)
         self._frames: deque[tuple[float, Int16Array]] = deque(maxlen=round(_LONGEST_S / FRAME_S))
         self._turn: list[Stretch] = []
         self._now = 0.0

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Literal
 
 from voice_worker.simulation.check.words import normalise
@@ -11,6 +12,7 @@ from voice_worker.simulation.personas import NUMBER, Answer, Persona, Step, Word
 YES: Words = ("Yes, that's right.",)
 CORRECTION: Words = ("No, that's not right. My number is {digits}.",)
 HELLO: Words = ("Hello? Are you there?",)
+NAME_CORRECTION: Words = ("Sorry, my name is {name}.",)
 GIVES_UP: Words = ("I'm sorry, I have to go. Goodbye.",)
 BYE: Words = ("Goodbye.",)
 NO_THANKS: Words = ("No, thank you. Goodbye.",)
@@ -24,7 +26,9 @@ _PARDON = re.compile(
     r"\b(repeat|say (that|it) again|didn't (quite )?(catch|get|hear|understand)|did not (catch|get|hear|understand)|pardon)\b",
     re.I,
 )
+_AFTER_FAREWELLS_S = 3.0
 _LEAST_DIGITS = 7
+_LIKENESS = 0.6
 _CORRECTIONS = 2
 _REPEATS = 2
 
@@ -33,7 +37,10 @@ Move = Literal["say", "wait", "listen", "leave"]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """say `words` after `after_s` of silence; wait for the agent to go on; listen (it should end the call); leave at once."""
+    """say `words` after `after_s` of silence; wait for the agent to go on; leave at once.
+
+    listen: the agent should end the call; the caller does so `after_s` later, or when it likes.
+    """
 
     move: Move
     words: Words = ()
@@ -94,13 +101,15 @@ class Mind:
     def _while_closing(self, text: str) -> Reply:
         if "?" in text and self._limited("farewell", 1):
             return self._say(NO_THANKS, why="farewell")
-        return Reply("listen", why="farewell")
+        return Reply("listen", why="farewell", after_s=_AFTER_FAREWELLS_S if _FAREWELL.search(text) else 0.0)
 
     def _answer(self, text: str) -> Reply | None:
         number = self._number_in(text)
         verdict = self._judge(number, text) if number else ()
         if verdict == CORRECTION:
             return self._say(CORRECTION, why=f"number read back as {number}")
+        if (misheard := self._misheard_name(text)) and self._limited("name corrected", _CORRECTIONS):
+            return self._say(NAME_CORRECTION, why=f"called {misheard}")
         if not number and _PARDON.search(text) and self._last and self._limited(f"again {self._last}", _REPEATS):
             return self._say(self._last, why="asked to repeat")
         answers = [
@@ -134,6 +143,13 @@ class Mind:
             self._satisfied = self._satisfied or bool(step and step.until and re.search(step.until, text, re.I))
             return YES if self._limited("read back", 3) else ()
         return CORRECTION if self._limited("corrected", _CORRECTIONS) else ()
+
+    def _misheard_name(self, text: str) -> str:
+        """A word much like one of the caller's names, once the caller has given it and the agent does not say it rightly."""
+        heard = [word for word in re.findall(r"[A-Z][a-z]+", text) if len(word) > 3]
+        names = [name for name in self._persona.name.split() if name not in heard] if self._given["name"] else []
+        near = (word for name in names for word in heard if SequenceMatcher(None, name, word).ratio() >= _LIKENESS)
+        return next((word for word in near if word not in self._persona.name.split()), "")
 
     @property
     def _current(self) -> Step | None:
@@ -174,6 +190,6 @@ def words_of(persona: Persona) -> list[Words]:
     """Everything the caller may say, likely first."""
     steps = [words for step in persona.steps for words in (step.say, step.again)]
     answers = [answer.say for answer in persona.answers]
-    corrections = [CORRECTION] if persona.phone else []
+    corrections = [CORRECTION, NAME_CORRECTION] if persona.phone else []
     fixed = [HELLO, BYE, NO_THANKS, GIVES_UP]
     return [words for words in (*steps, *answers, YES, persona.farewell, *corrections, *fixed) if words]

@@ -1,8 +1,10 @@
 """A simulated caller at work: listens, thinks, speaks into the line, hangs up."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -129,8 +131,9 @@ class Caller:
         if reply.move == "say":
             await self._stay_silent(reply.after_s)
             await self._say(reply)
-        if self._mind.closing and self._leaves_at is None:
-            self._leaves_at = self._now + self._persona.hangs_up_after_s
+            reply = replace(reply, after_s=0.0)
+        if self._mind.closing:
+            self._leaves_at = min(self._leaves_at or math.inf, self._now + (reply.after_s or self._persona.hangs_up_after_s))
         return True
 
     async def _stay_silent(self, seconds: float) -> None:
@@ -171,7 +174,8 @@ class Caller:
         return [self._filled(part) for part in words if isinstance(part, str)]
 
     def _filled(self, text: str) -> str:
-        return text.format(name=self._persona.name, first_name=self._persona.first_name, digits=self._persona.digits)
+        first, second, third = self._persona.digit_groups
+        return text.format(name=self._persona.name, digits=self._persona.digits, digits_1=first, digits_2=second, digits_3=third)
 
     def _play_noises(self) -> None:
         for noise, sound in tuple(self._noises):

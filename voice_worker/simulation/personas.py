@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Words = tuple[str | float, ...]
-"""Speech, with pauses in seconds between its parts; {name}, {first_name} and {digits} are filled in."""
+"""Speech, with pauses in seconds between its parts.
+
+{name}, {digits} and the parts of the number {digits_1}, {digits_2} and {digits_3} are filled in.
+"""
 
 Sound = Literal["cough", "mhm", "television"]
 
 NUMBER = "number"
 """The key of the answer that gives the phone number: left out when the agent has just read the number back."""
 
+_GROUPS = (slice(3), slice(3, 6), slice(6, None))
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -85,14 +89,14 @@ class Persona:
     max_turns: int = 16
 
     @property
-    def first_name(self) -> str:
-        return self.name.partition(" ")[0]
-
-    @property
     def digits(self) -> str:
         """The phone number as people say it: digit by digit, in groups."""
-        groups = [self.phone[:3], self.phone[3:6], self.phone[6:]]
-        return ", ".join(" ".join(DIGITS[int(digit)] for digit in group) for group in groups if group)
+        return ", ".join(group for group in self.digit_groups if group)
+
+    @property
+    def digit_groups(self) -> tuple[str, str, str]:
+        first, second, third = (" ".join(DIGITS[int(digit)] for digit in self.phone[cut]) for cut in _GROUPS)
+        return first, second, third
 
 
 _ASKS = r"(may|can|could|what|what's|tell|give|need|please|have|who|get|leave|with)"
@@ -127,7 +131,7 @@ HOURS_AND_MESSAGE = Persona(
     key="hours_and_message",
     title="Asks for hours and prices, leaves a message",
     description="Wants to know when the office is open on Saturday and what two things cost, then asks for a call back.",
-    name="Maria Lopez",
+    name="Maria Garcia",
     phone="5125550143",
     steps=(
         Step(

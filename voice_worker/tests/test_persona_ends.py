@@ -174,7 +174,7 @@ async def test_what_the_agent_said_last_counts_even_when_it_hangs_up_at_once(tmp
     path = tmp_path / "log.jsonl"
     async with call(path) as (ends, desk):
         await desk.say(GREETING)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.7)
         await desk.say("we open at nine")
         await ends.hang_up()
     assert "hours" in read_log(path).reached

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from voice_worker.simulation.mind import BYE, CORRECTION, GIVES_UP, HELLO, NO_THANKS, YES, Mind, Reply, words_of
+from voice_worker.simulation.mind import BYE, CORRECTION, GIVES_UP, HELLO, NAME_CORRECTION, NO_THANKS, YES, Mind, Reply, words_of
 from voice_worker.simulation.personas import CHANGES_MIND, HOURS_AND_MESSAGE, PERSONAS, SAYS_LITTLE, Persona
 
 GREETING = "Thank you for calling Bright Smile Dental, this is Ava. How can I help you?"
@@ -69,6 +69,28 @@ def test_a_name_asked_for_too_early_is_not_given():
 def test_a_number_read_back_is_confirmed_or_corrected(read_back, said):
     _, replies = talk(HOURS_AND_MESSAGE, GREETING, "10 AM", "$90", "$250", read_back)
     assert replies[-1].words == said
+
+
+@pytest.mark.parametrize(
+    ("addressed", "why"),
+    [
+        ("Thank you, Marita. And your phone number?", "called Marita"),
+        ("So your name is Maria Garza. And your number?", "called Garza"),
+        ("Thank you, Maria. And your phone number?", "number"),
+        ("Thanks, Maria Garcia. What is your number?", "number"),
+        ("Thank you. The dentist on Market Street needs your number, please?", "number"),
+    ],
+)
+def test_a_misheard_name_is_put_right(addressed, why):
+    _, replies = talk(HOURS_AND_MESSAGE, GREETING, "10 AM", "$90", "$250", "May I have your name?", addressed)
+    assert replies[-1].why == why
+    assert (replies[-1].words == NAME_CORRECTION) == (why != "number")
+
+
+def test_after_both_said_goodbye_the_caller_waits_only_a_moment():
+    mind, _ = talk(SAYS_LITTLE, GREETING, "Hello.", "On Sunday we are closed.")
+    assert mind.hear("Goodbye!").after_s == 3.0
+    assert mind.hear("I see.").after_s == 0.0
 
 
 def test_it_stops_correcting_after_a_while():
