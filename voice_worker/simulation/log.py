@@ -8,6 +8,7 @@
 """
 
 import json
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 Entry = dict[str, Any]
+
+logger = logging.getLogger(__name__)
 
 
 class PersonaLog:
@@ -37,8 +40,11 @@ class PersonaLog:
         self._file.close()
 
     def _append(self, line: str) -> None:
-        self._file.write(line)
-        self._file.flush()
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError:
+            logger.exception("a line of the persona's log is lost")
 
 
 @dataclass(frozen=True, slots=True)

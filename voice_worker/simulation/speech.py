@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol
 
 import aiohttp
@@ -72,8 +73,10 @@ class _Answer:
             raise SpeechError(f"the speech process answered {answer.status}: {body}")
         return answer
 
-    async def __aexit__(self, *error: object) -> None:
-        await self._request.__aexit__(*error)  # type: ignore[arg-type]
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._request.__aexit__(kind, error, trace)
+        if isinstance(error, aiohttp.ClientError | TimeoutError):
+            raise SpeechError(f"the speech process broke off its answer: {error or type(error).__name__}") from error
 
 
 class KeptSpeech:
