@@ -1,0 +1,179 @@
+"""What jobs could not hand in themselves: their host replays journals and uploads recordings until all is done.
+
+Everything is found in the folder of the spool, so it survives the host. Two hosts of one machine may do this side by side.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import av
+import structlog
+from django.db import connections
+
+from calls.errors import DamagedRecordingError, ForeignJobError
+from calls.models import Call, Recording
+from calls.resolving import scope_of_call
+from calls.services.ending import end_call
+from calls.services.finalizing import finalize_call
+from calls.services.journal import apply_entries
+from calls.services.recordings import store_recording
+from voice_worker.answered import RECORDING
+from voice_worker.journal_file import Header, JournalBusyError, JournalFile
+
+logger = structlog.get_logger(__name__)
+
+SET_ASIDE: Final = "set-aside"
+_BATCH: Final = 500
+_YOUNG_S: Final = 60.0
+_FIRST_PAUSE_S: Final = 2.0
+_LONGEST_PAUSE_S: Final = 120.0
+_LOST: Final = "The job was gone before the call had ended."
+
+
+@dataclass(slots=True)
+class _Waiting:
+    tries: int = 0
+    not_before: float = 0.0
+
+
+class Spool:
+    """The spool of this machine. All methods block; run them off the event loop."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._waiting: dict[UUID, _Waiting] = {}
+
+    def waiting(self) -> list[UUID]:
+        """The calls whose records are not all handed in, those still running included."""
+        return [call_id for call_id, folder in self._folders() if any(folder.iterdir())]
+
+    def sweep(self) -> int:
+        """Hand in what can be handed in now; returns for how many calls that is everything."""
+        return sum(self.hand_in(call_id) for call_id, _ in self._folders() if self._is_due(call_id))
+
+    def hand_in(self, call_id: UUID) -> bool:
+        """Whether nothing is left of this call. One whose job still runs is left alone."""
+        folder = self._root / str(call_id)
+        try:
+            with _locked(folder) as locked:
+                if locked and self._hand_in(call_id, folder):
+                    self._waiting.pop(call_id, None)
+                    return True
+        except Exception as error:  # noqa: BLE001 a database or a storage that is away comes back
+            self._postpone(call_id, error)
+        finally:
+            connections.close_all()
+        return False
+
+    def _hand_in(self, call_id: UUID, folder: Path) -> bool:
+        try:
+            with contextlib.suppress(FileNotFoundError), JournalFile(folder) as journal:
+                self._replay(call_id, folder, journal)
+                journal.close(remove=True)
+            self._upload(call_id, folder / RECORDING)
+        except JournalBusyError:
+            return False
+        except (ForeignJobError, Call.DoesNotExist, DamagedRecordingError) as error:
+            self._set_aside(folder, error)
+            return True
+        return _remove(folder)
+
+    def _replay(self, call_id: UUID, folder: Path, journal: JournalFile) -> None:
+        """A journal that is still there belongs to a job that did not come to its end."""
+        header, entries = journal.read()
+        if header is None:
+            return
+        for begin in range(0, len(entries), _BATCH):
+            apply_entries(call_id=call_id, job_id=header.job_id, entries=entries[begin : begin + _BATCH])
+        logger.info("a journal was handed in", call_id=str(call_id), entries=len(entries))
+        self._announce_recording(header, folder / RECORDING)
+        end_call(call_id=call_id, disposition="failed", ended_reason="worker_lost", detail=_LOST, job_id=header.job_id)
+        finalize_call(call_id=call_id, job_id=header.job_id)
+
+    def _announce_recording(self, header: Header, path: Path) -> None:
+        with scope_of_call(header.call_id):
+            known = Recording.objects.filter(call_id=header.call_id).exclude(state=Recording.State.LOST).exists()
+        if known or not path.is_file():
+            return
+        apply_entries(call_id=header.call_id, job_id=header.job_id, entries=[_describe(path)])
+
+    def _upload(self, call_id: UUID, path: Path) -> None:
+        if path.is_file():
+            store_recording(call_id, path)
+
+    def _set_aside(self, folder: Path, error: Exception) -> None:
+        """Kept for somebody to look at; nothing can be done with it here."""
+        target = self._root / SET_ASIDE / folder.name
+        target.parent.mkdir(exist_ok=True)
+        folder.rename(target)
+        logger.error("records were set aside", folder=str(target), error=f"{type(error).__name__}: {error}")
+
+    def _folders(self) -> Iterator[tuple[UUID, Path]]:
+        if not self._root.is_dir():
+            return
+        for folder in sorted(self._root.iterdir()):
+            with contextlib.suppress(ValueError):
+                yield UUID(folder.name), folder
+
+    def _is_due(self, call_id: UUID) -> bool:
+        return time.monotonic() >= self._waiting.get(call_id, _Waiting()).not_before
+
+    def _postpone(self, call_id: UUID, error: Exception) -> None:
+        waiting = self._waiting.setdefault(call_id, _Waiting())
+        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**waiting.tries)
+        waiting.tries, waiting.not_before = waiting.tries + 1, time.monotonic() + pause
+        logger.warning("records could not be handed in yet", call_id=str(call_id), error=f"{type(error).__name__}: {error}")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """One host at a time; False when another is at it or the folder is gone."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> bool:
+    """An empty folder goes; a new one may belong to a job that is about to write its journal."""
+    if any(folder.iterdir()):
+        return False
+    if time.time() - folder.stat().st_mtime > _YOUNG_S:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    return True
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    """What a recorder would have said about its file, had it come to that."""
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        last = 0.0
+        for packet in container.demux(audio=0):
+            if packet.pts is not None and packet.time_base is not None:
+                last = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+    return {
+        "op": "recording",
+        "state": "spooled",
+        "path": str(path),
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "duration_ms": round(last * 1000),
+    }
