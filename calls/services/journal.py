@@ -32,7 +32,7 @@ logger = structlog.get_logger(__name__)
 
 _LONGEST_KEPT: Final = 20_000
 # What one entry can be blamed for. A lost connection or a deadlock concerns the whole batch, which is sent again.
-_UNFIT: Final = (ValidationError, UnfitEntryError, DataError, IntegrityError)
+_UNFIT: Final = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, DataError, IntegrityError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class _Batch:
         for raw in entries:
             try:
                 yield _Entry(raw, parse_entry(raw))
-            except ValidationError as error:
+            except _UNFIT as error:
                 self._refuse(raw, error)
 
     def _apply_facts(self, entries: list[_Entry]) -> None:
@@ -149,7 +149,7 @@ class _Batch:
 
     def _refuse(self, raw: object, error: Exception) -> None:
         self.refused += 1
-        text = mask_card_numbers(json.dumps(raw, default=repr, sort_keys=True))
+        text = mask_card_numbers(_as_text(raw))
         problem = _problem(error)
         CallEvent.objects.bulk_create(
             [
@@ -171,7 +171,14 @@ def _is_step(entry: _Entry) -> bool:
     return isinstance(entry.parsed, StatusEntry | FinalizeEntry)
 
 
+def _as_text(raw: object) -> str:
+    try:
+        return json.dumps(raw, default=repr)
+    except (ValueError, TypeError, RecursionError):
+        return f"an unreadable {type(raw).__name__}"
+
+
 def _problem(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())[:1000]
-    return str(error).splitlines()[0][:1000]
+    return f"{type(error).__name__}: {error}".splitlines()[0][:1000]

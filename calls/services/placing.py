@@ -46,24 +46,29 @@ def place_call(
     live = _livemode(kind, chosen, livemode, persona)
     body = compile_version(chosen)
     values = check_variables(body, variables or {})
-    tenant = _admit()
-    call: Call = Call.objects.create(
+    call = Call(
         agent=agent,
         version=chosen,
-        snapshot=_snapshot(body),
         kind=kind,
         transport=Transport.LOCAL if kind in _NEVER_LIVE else Transport.LIVEKIT,
         livemode=live,
         persona=persona,
         variables=values,
         metadata=dict(metadata or {}),
-        max_duration_s=body["settings"]["limits"]["max_duration_s"],
-        currency=tenant.currency,
         host=host,
-        created_at=database_now(),
     )
+    return _queue(call, body=body)
+
+
+def _queue(call: Call, *, body: Mapping[str, Any]) -> Call:
+    tenant = _admit()
+    call.snapshot = _snapshot(body)
+    call.max_duration_s = body["settings"]["limits"]["max_duration_s"]
+    call.currency = tenant.currency
+    call.created_at = database_now()
+    call.save(force_insert=True)
     lifecycle.announce(call_id=call.pk, status=Call.Status.QUEUED, at=call.created_at)
-    if call.transport == Transport.LOCAL and host is None:
+    if call.transport == Transport.LOCAL and call.host_id is None:
         wakeups.wake_on_commit(wakeups.LOCAL_CALLS, call.pk)
     return call
 

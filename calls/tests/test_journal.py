@@ -15,6 +15,7 @@ from calls.services import end_call, rows
 from calls.services.journal import Applied, apply_entries
 from calls.testing import JOB
 from calls.tests import journal as j
+from calls.tests.racing import race
 from tenants.models import OutboxEvent, Tenant, UsageRecord
 from voiceplatform.lib.ids import uuid7
 
@@ -119,7 +120,16 @@ def test_only_the_job_that_holds_the_call_writes(make_call: Make, call: Call) ->
     assert not Turn.objects.exists()
 
 
+def nested(depth: int) -> Any:
+    value: Any = "deep"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 POISON: list[Any] = [
+    j.event(x=nested(2000)),
+    j.tool_call(arguments={"x": nested(1500)}),
     {"op": "turn", "sequence": "seven"},
     {"op": "turn_metrics", "sequence": 99, "metrics": {"stop": 1}},
     j.turn(5, speaker="dog"),
@@ -135,7 +145,7 @@ POISON: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("poison", POISON, ids=lambda entry: str(entry)[:40])
+@pytest.mark.parametrize("poison", POISON)
 def test_an_entry_that_cannot_be_stored_is_set_aside(call: Call, poison: Any) -> None:
     batch = [j.began(), j.turn(0), j.event(), poison, j.turn(1), j.usage(3), j.ended(), j.finalize()]
     assert apply(call, *batch) == Applied(applied=7, refused=1)
@@ -247,3 +257,21 @@ def test_three_hours_of_talk_take_few_queries(call: Call, tenant: Tenant) -> Non
     assert Turn.objects.filter(call=call).count() == 5000
     assert Turn.objects.get(call=call, sequence=4999).metrics == {"response_gap": 4999}
     assert len(queries) < 80, len(queries)
+
+
+def test_a_job_and_its_host_may_write_at_the_same_moment(database_env: dict[str, str], call: Call) -> None:
+    apply(call, j.began(), j.turn(0), j.turn(1))
+    body = """
+mine = [{"op": "turn_metrics", "sequence": n % 2, "metrics": {f"m{number}_{n}": n}} for n in range(20)]
+refused = 0
+for entry in mine:
+    same = [*given["same"], entry]
+    refused += journal.apply_entries(call_id=UUID(given["call"]), job_id="job-1", entries=same).refused
+return refused
+"""
+    same = [j.tool_call(), j.message(), j.event(), j.usage(5), j.spooled()]
+    assert race(database_env, body, processes=3, call=call.pk, same=same) == [0, 0, 0]
+    assert sum(len(turn.metrics) for turn in Turn.objects.filter(call=call)) == 60
+    for model in (ToolCall, Message, Recording, UsageRecord):
+        assert model.objects.count() == 1
+    assert CallEvent.objects.filter(call=call, kind="fallback").count() == 1

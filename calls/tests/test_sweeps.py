@@ -1,7 +1,9 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from calls.clock import database_now
 from calls.models import Call, CallEvent, Recording, SweepRun, WorkerHost
@@ -54,6 +56,20 @@ def test_a_claimed_call_is_not_taken_back(make_call: Make) -> None:
     call = make_call(status="dispatched")
     assert sweeps.requeue_unclaimed(now=database_now() + seconds(60)) == 0
     assert outcome(call)[0] == "dispatched"
+
+
+def test_a_job_that_claims_while_the_sweep_runs_keeps_the_call(make_call: Make, make_host: MakeHost) -> None:
+    call, host = make_call(status="dispatched", job_id=""), make_host()
+
+    def claim_first(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "COUNT" in sql and "calls_callevent" in sql:
+            claim_call(call_id=call.pk, job_id=JOB, host_id=host.pk)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(claim_first):
+        assert sweeps.requeue_unclaimed(now=database_now() + seconds(30)) == 0
+    assert outcome(call)[0] == "dispatched"
+    assert call.job_id == JOB
 
 
 def test_a_local_call_nobody_ever_claims_fails(make_call: Make, make_host: MakeHost) -> None:
