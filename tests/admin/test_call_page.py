@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from calls.admin.explain import BY_DISPOSITION, REASONS
+from calls.admin.explain import explain
+from calls.endings import REASONS
 from calls.models import Call, CallCommand, CallEvent, Message, ToolCall, Turn
 from tenants.models import AuditEvent, Tenant, UsageRecord
 from tenants.scope import tenant_scope
@@ -138,11 +139,16 @@ def test_hanging_up_needs_its_permission_and_a_reason(staff: Callable[..., Clien
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_every_known_end_is_a_sentence_with_a_next_step_where_it_went_wrong(reason: str) -> None:
-    told = REASONS[reason]
-    assert told.sentence.endswith(".")
-    assert told.next_step or told.tone in ("success", "neutral")
-    assert all(BY_DISPOSITION[name].sentence for name in ("completed", "failed", "canceled"))
+def test_every_known_failure_says_what_to_do_next(reason: str) -> None:
+    told = explain(Call(status="ended", disposition="failed", ended_reason=reason, ended_detail="503 <b>"))
+    assert told.sentence.endswith("503 <b>")
+    assert (told.tone, bool(told.next_step)) == ("danger", True)
+
+
+@pytest.mark.parametrize(("reason", "tone"), [("end_call", "success"), ("silence", "warning"), ("no_such_reason", "success")])
+def test_the_tone_follows_how_it_ended(reason: str, tone: str) -> None:
+    assert explain(Call(status="ended", disposition="completed", ended_reason=reason)).tone == tone
+    assert explain(Call(status="queued")).sentence == "Waiting for a worker host to take it."
 
 
 def test_messages_are_marked_as_read_by_those_who_may(staff: Callable[..., Client], house: House, root: Client) -> None:
