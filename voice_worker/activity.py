@@ -21,6 +21,7 @@ _CLICK_WINDOWS = 3
 _LEAST_WINDOWS = 5
 _FLOOR_BLOCK, _FLOOR_BLOCKS = 25, 10
 _FLOOR_RISE_DB = 1.0
+_STEADY_DB = 6.0
 _LOWEST_FLOOR_DB, _LOUDEST_LINE_DB, _HIGHEST_FLOOR_DB = -70.0, -45.0, -30.0
 _BACKGROUND_DECAY_DB = 0.5
 
@@ -42,20 +43,21 @@ class NoiseFloor:
     def __init__(self) -> None:
         self.db = _LOWEST_FLOOR_DB
         self._lows: deque[float] = deque(maxlen=_FLOOR_BLOCKS)
-        self._low = 0.0
+        self._low, self._high = 0.0, _QUIETEST_DB
         self._count = 0
 
     def take(self, level: float, *, speaking: bool) -> None:
-        self._low = min(self._low, level)
+        self._low, self._high = min(self._low, level), max(self._high, level)
         self._count += 1
         if self._count % _FLOOR_BLOCK:
             return
         self._lows.append(self._low)
-        self._low = 0.0
+        steady = self._high - self._low < _STEADY_DB
+        self._low, self._high = 0.0, _QUIETEST_DB
         lowest = max(min(*self._lows, _HIGHEST_FLOOR_DB), _LOWEST_FLOOR_DB)
         if len(self._lows) == 1:
-            # What is there from the first moment is the line, unless it is as loud as a voice.
-            self.db = min(lowest, _LOUDEST_LINE_DB)
+            # What is there from the first moment is the line, unless it is as lively and loud as a voice.
+            self.db = lowest if steady else min(lowest, _LOUDEST_LINE_DB)
             return
         rise = _FLOOR_RISE_DB * _FLOOR_BLOCK * _WINDOW_S * (1 if speaking else 20)
         self.db = min(lowest, self.db + rise)

@@ -59,6 +59,15 @@ def test_a_click_just_before_speech_moves_its_start_by_little():
     assert max(errors(spans(track), [(1, 2)])) <= 0.2
 
 
+def test_the_soft_end_of_a_word_belongs_to_it():
+    track = laid_out(4, (0, noise(4, rms=5)), (1, speechlike(0.8, rms=3000)), (1.8, speechlike(0.12, rms=260)))
+    assert max(errors(spans(track), [(1, 1.92)])) <= 0.03
+
+
+def test_a_voice_that_is_there_from_the_first_moment_is_no_line_noise():
+    assert max(errors(spans(laid_out(4, (0, noise(4, rms=5)), (0, speechlike(2)))), [(0, 2)])) <= 0.06
+
+
 def test_steady_noise_is_not_speech():
     assert [span for span in spans(noise(20, rms=rms_of(-45))) if span.end > 1.0] == []
 

@@ -64,6 +64,7 @@ async def call(path: Path, *, persona: Persona = SHORT, tones: Tones | None = No
     await ends.prepare()
     await ends.start()
     reader = asyncio.create_task(_read(ends))
+    await asyncio.sleep(0.3)
     try:
         yield ends, desk
     finally:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from voice_worker.audio import FRAME, FRAME_S, RATE, Int16Array
-from voice_worker.recording import AGENT, CALLER, Recorder
+from voice_worker.recording import AGENT, CALLER, Recorder, Timeline
 from voice_worker.tests.sounds import silence, tone
 
 
@@ -89,6 +89,15 @@ def test_late_and_disordered_frames_find_their_place(tmp_path):
     assert result.lost_s == 0
     assert spectrum.argmax() * 48_000 / 38_400 == pytest.approx(220, abs=2)
     assert spectrum[500:].max() < spectrum.max() / 50
+
+
+def test_sound_far_ahead_is_heard_once():
+    timeline = Timeline()
+    timeline.place(channel=CALLER, start=2 * RATE, pcm=tone(0.5))
+    track = np.concatenate([timeline.take(RATE // 10)[0, CALLER::2] for _ in range(80)])
+    loud = np.flatnonzero(np.abs(track) > 10)
+    assert loud[0] / RATE == pytest.approx(2.0, abs=0.01)
+    assert loud[-1] / RATE == pytest.approx(2.4, abs=0.11)
 
 
 def test_frames_too_late_or_from_the_future_are_counted_not_written(tmp_path):
