@@ -90,7 +90,7 @@ def cost_context(call: Call) -> dict[str, Any]:
     return {
         "cost_lines": lines,
         "cost_sum": sum((line.cost for line in lines if line.cost is not None), Decimal()),
-        "unpriced": [line for line in lines if line.cost is None] if call.finalized_at else [],
+        "unpriced": call.cost_missing,
     }
 
 

@@ -54,9 +54,11 @@ def test_a_missing_price_is_a_warning(root: Client, house: House) -> None:
         UsageRecord.objects.create(
             subject_type="call", subject_id=house.call.pk, kind="tts", provider="acme", model="v1", unit="character", quantity=3
         )
+        Call.objects.filter(pk=house.call.pk).update(cost_missing=["acme v1 (character): no price"])
     page = page_of(root, house)
     assert "The total is incomplete." in page
-    assert "acme v1 (characters)" in page
+    assert "acme v1 (character): no price" in page
+    assert "no price</span>" in page
 
 
 def test_what_people_say_and_tools_answer_is_escaped_everywhere(root: Client, house: House) -> None:
