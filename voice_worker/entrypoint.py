@@ -72,8 +72,8 @@ async def run_call(
     if not await _claim(job):
         return None
     structlog.contextvars.bind_contextvars(call_id=str(job.call_id), job_id=job.job_id)
-    loop, ids = asyncio.get_running_loop(), {"call_id": job.call_id, "job_id": job.job_id}
-    records = await asyncio.to_thread(partial(Records, **ids, folder=job.folder, loop=loop, observe=observe))
+    opened = partial(Records, call_id=job.call_id, job_id=job.job_id, folder=job.folder, observe=observe)
+    records = await asyncio.to_thread(opened, loop=asyncio.get_running_loop())
     try:
         return await _Run(job, records=records, ends=ends, build=stages).hold(stop=stop or asyncio.Event())
     finally:

@@ -8,7 +8,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import Connection
@@ -27,11 +27,18 @@ _STOP: Final = "stop"
 
 @cache
 def _context() -> ForkServerContext:
-    # The forkserver finds the project by the working directory alone.
-    os.chdir(settings.BASE_DIR)
+    prepare_forkserver()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([PRELOADED])
     return context
+
+
+def prepare_forkserver() -> None:
+    """What a forkserver needs of the process that starts it."""
+    # It finds the project by the working directory alone.
+    os.chdir(settings.BASE_DIR)
+    # numpy would start a thread per core there, and jobs do no algebra worth it.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def warm_up() -> None:
@@ -81,13 +88,24 @@ class JobProcess:
         await asyncio.to_thread(self._process.join)
         return self._process.exitcode or 0
 
-    def news(self) -> list[News]:
-        """What has arrived since the last time; never blocks."""
-        arrived: list[News] = []
-        with contextlib.suppress(EOFError, OSError):
-            while self._pipe.poll():
-                arrived.append(self._pipe.recv())
-        return arrived
+    async def follow(self) -> AsyncIterator[News]:
+        """What the job tells, until it is gone."""
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._pipe.fileno(), readable.set)
+        try:
+            while True:
+                await readable.wait()
+                readable.clear()
+                for news in self._arrived():
+                    yield news
+        except (EOFError, OSError):
+            return
+        finally:
+            loop.remove_reader(self._pipe.fileno())
+
+    def _arrived(self) -> Iterator[News]:
+        while self._pipe.poll():
+            yield self._pipe.recv()
 
     def stop(self) -> None:
         """Ask the job to end its call."""

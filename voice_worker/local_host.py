@@ -131,11 +131,10 @@ class LocalHost:
                 running.process.close()
 
     async def _note_hang_up(self, job: Job) -> None:
-        reason = {"disposition": Call.Disposition.CANCELED, "ended_reason": "canceled_by_user"}
         detail = "The job did not take the hang-up; its process was ended."
+        ended = partial(end_call, disposition=Call.Disposition.CANCELED, ended_reason="canceled_by_user", detail=detail)
         with contextlib.suppress(DatabaseError, TimeoutError):
-            ended = partial(end_call, call_id=job.call_id, job_id=job.job_id, detail=detail, **reason)
-            await in_database(ended, timeout_s=_TIMEOUT_S)
+            await in_database(partial(ended, call_id=job.call_id, job_id=job.job_id), timeout_s=_TIMEOUT_S)
 
     async def _kill_overdue(self) -> None:
         while True:

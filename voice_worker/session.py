@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 from livekit.agents import (
+    NOT_GIVEN,
     AgentSession,
     AgentStateChangedEvent,
     CloseEvent,
@@ -268,8 +269,8 @@ class Conversation:
     async def _speak_apology(self) -> None:
         with contextlib.suppress(RuntimeError, TimeoutError):
             await asyncio.wait_for(self._session.interrupt(force=True), timeout=3.0)
-        sound = {"audio": self._apology.frames()} if self._apology.is_ready else {}
-        handle = self._session.say(self._apology.text, allow_interruptions=False, **sound)
+        sound = self._apology.frames() if self._apology.is_ready else NOT_GIVEN
+        handle = self._session.say(self._apology.text, audio=sound, allow_interruptions=False)
         self.transcript.expect(handle, source="apology")
         await handle
 

@@ -62,6 +62,8 @@ class Spool:
     def hand_in(self, call_id: UUID) -> bool:
         """Whether nothing is left of this call. One whose job still runs is left alone."""
         folder = self._root / str(call_id)
+        if not folder.is_dir():
+            return True
         try:
             with _locked(folder) as locked:
                 if locked and self._hand_in(call_id, folder):

@@ -67,7 +67,7 @@ def _not_said(values: Arguments, *, said: Sequence[str]) -> list[str]:
 
 def _key_of(values: Mapping[str, str], *, taken: Mapping[str, Mapping[str, str]]) -> str | None:
     """The message that these values repeat or correct: two of the three are as they were."""
-    for key, known in reversed(taken.items()):
+    for key, known in reversed(list(taken.items())):
         same = [values[slot].casefold() == known[slot].casefold() for slot in ("caller_name", "phone")]
         if sum([*same, _is_same_reason(values["reason"], known["reason"])]) >= 2:
             return key if _is_same_reason(values["reason"], known["reason"]) else None

@@ -1,0 +1,125 @@
+"""Calls in rooms: serves jobs of a LiveKit server until told to stop, then drains."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+import structlog
+from django.conf import settings
+from livekit.agents import AgentServer, JobRequest
+
+from voice_worker import livekit_job
+from voice_worker.heartbeat import Heartbeat
+from voice_worker.job_process import prepare_forkserver
+from voice_worker.spool import Spool
+
+logger = structlog.get_logger(__name__)
+
+AGENT_NAME: Final = "voice-agent"
+CALLS_PER_CORE: Final = 5
+SWEEP_S: Final = 3.0
+_NEEDED: Final[Mapping[str, str]] = {
+    "LIVEKIT_URL": "wss://livekit.example.com",
+    "LIVEKIT_API_KEY": "API…",
+    "LIVEKIT_API_SECRET": "a long secret",
+}
+# While calls run, the server is tried again for as long as it takes.
+_RETRIES: Final = 10**6
+
+
+class NotConfiguredError(Exception):
+    """The text names the variable and shows an example."""
+
+
+def serve(*, drain_s: float) -> None:
+    """Blocks until SIGTERM and the end of the calls. Raises NotConfiguredError."""
+    for name, example in _NEEDED.items():
+        if not getattr(settings, name):
+            raise NotConfiguredError(f"{name} is not set. Example: {name}={example}")
+    prepare_forkserver()
+    asyncio.run(_serve(drain_s))
+
+
+async def _serve(drain_s: float) -> None:
+    slots = CALLS_PER_CORE * (os.cpu_count() or 1)
+    spool = Spool(settings.VP_SPOOL)
+    servers: list[AgentServer] = []
+    heart = Heartbeat(
+        transport="livekit",
+        slots=slots,
+        spool=spool,
+        job_ids=lambda: [job.job.id for server in servers for job in server.active_jobs],
+    )
+    host_id = await heart.register()
+    server = _server(slots=slots, drain_s=drain_s, host_id=str(host_id))
+    servers.append(server)
+    server.on("worker_registered", lambda *_: logger.info("the host takes calls", slots=slots, host_id=str(host_id)))
+    duties = [asyncio.create_task(heart.run()), asyncio.create_task(_sweep(spool))]
+    try:
+        await _run_until_stopped(server)
+    finally:
+        for duty in duties:
+            duty.cancel()
+        await asyncio.to_thread(spool.sweep)
+        await heart.retire()
+
+
+def _server(*, slots: int, drain_s: float, host_id: str) -> AgentServer:
+    server = AgentServer(
+        ws_url=settings.LIVEKIT_URL,
+        api_key=settings.LIVEKIT_API_KEY,
+        api_secret=settings.LIVEKIT_API_SECRET,
+        num_idle_processes=2,
+        setup_fnc=partial(livekit_job.prewarm, host_id=host_id),
+        preload_modules=[livekit_job.__name__],
+        initialize_process_timeout=30,
+        shutdown_process_timeout=60,
+        session_end_timeout=60,
+        drain_timeout=round(drain_s),
+        host="127.0.0.1",
+        port=0,
+        max_retry=_RETRIES,
+        # The default counts the machine's load, which neighbours cause as well.
+        load_fnc=lambda self: min(len(self.active_jobs) / slots, 1.0),
+        load_threshold=0.99,
+    )
+    server.rtc_session(livekit_job.hold, agent_name=AGENT_NAME, on_request=_accept, on_session_end=livekit_job.finish)
+    return server
+
+
+async def _accept(request: JobRequest) -> None:
+    if livekit_job.call_id_of(request.job.metadata) is None:
+        # Another worker may know what to do with it.
+        await request.reject(terminate=False)
+        return
+    await request.accept(name=AGENT_NAME, identity=f"agent-{request.job.id}")
+
+
+async def _run_until_stopped(server: AgentServer) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    run, stopped = asyncio.create_task(server.run()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({run, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, run.cancel)
+            logger.info("the host stops", running=len(server.active_jobs))
+            with contextlib.suppress(TimeoutError):
+                await server.drain()
+    finally:
+        stopped.cancel()
+        await server.aclose()
+    with contextlib.suppress(asyncio.CancelledError):
+        await run
+
+
+async def _sweep(spool: Spool) -> None:
+    while True:
+        await asyncio.to_thread(spool.sweep)
+        await asyncio.sleep(SWEEP_S)

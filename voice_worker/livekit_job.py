@@ -1,0 +1,57 @@
+"""What AgentServer runs in its job processes; preloaded there, and pickled by name."""
+
+import asyncio
+import json
+import logging
+from typing import Final
+from uuid import UUID
+
+import structlog
+from livekit.agents import JobContext, JobProcess
+
+from voice_worker.entrypoint import Job, run_call
+from voice_worker.room_ends import room_ends
+
+logger = structlog.get_logger(__name__)
+
+_CALL: Final = "call"
+_STOP: Final = "stop"
+_HOST: Final = "host_id"
+
+
+def prewarm(proc: JobProcess, *, host_id: str) -> None:
+    proc.userdata[_HOST] = host_id
+    # Records are forwarded to the parent, which prints them.
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if type(handler).__name__ != "LogQueueHandler":
+            root.removeHandler(handler)
+
+
+async def hold(ctx: JobContext) -> None:
+    """Returns at once: an entrypoint that goes on would hold up the end of its call."""
+    call_id = call_id_of(ctx.job.metadata)
+    if call_id is None:
+        logger.error("a job without a call", metadata=ctx.job.metadata[:200])
+        ctx.shutdown("no call")
+        return
+    stop = asyncio.Event()
+    job = Job(call_id=call_id, job_id=ctx.job.id, host_id=UUID(ctx.proc.userdata[_HOST]))
+    call = asyncio.create_task(run_call(job, ends=room_ends(ctx), stop=stop))
+    ctx.proc.userdata[_CALL], ctx.proc.userdata[_STOP] = call, stop
+    call.add_done_callback(lambda _: ctx.shutdown("the call has ended"))
+
+
+async def finish(ctx: JobContext) -> None:
+    """The job is over, whoever said so: the call ends and its records are handed in."""
+    call = ctx.proc.userdata.get(_CALL)
+    if call is not None:
+        ctx.proc.userdata[_STOP].set()
+        await call
+
+
+def call_id_of(metadata: str) -> UUID | None:
+    try:
+        return UUID(json.loads(metadata)["call_id"])
+    except (ValueError, KeyError, TypeError):
+        return None
