@@ -33,6 +33,7 @@ class ToolSpec:
 
     `description` tells the model what the tool does, `guidance` how to use it in a conversation. The local model, being
     small, reads `when` and the examples instead; `early_example` shows a turn that gives only part of what the tool needs.
+    It is offered the tool only where `cues`, a pattern, is found in what was said last; empty always offers it.
     `parameters` is the JSON Schema of the arguments. Without a `feature_key` every tenant may use it.
     """
 
@@ -43,6 +44,7 @@ class ToolSpec:
     parameters: Mapping[str, Any]
     risk: Risk
     when: str
+    cues: str
     example: ToolExample
     early_example: ToolExample | None = None
     feature_key: str | None = None
@@ -65,6 +67,7 @@ END_CALL = ToolSpec(
     parameters=_arguments(),
     risk="irreversible",
     when="only when the caller says goodbye.",
+    cues=r"\b(bye|goodbye|hang up|see you|good night|have a (nice|good)|thank(s| you)|that's (all|it)|everything|nothing|no)\b",
     example=ToolExample(caller="Thanks, bye.", say="Goodbye!", slots={}),
 )
 
@@ -83,6 +86,7 @@ TAKE_MESSAGE = ToolSpec(
     ),
     risk="writes",
     when='when the caller wants to leave a message or to be called back. Copy what the caller said; "" for what is missing.',
+    cues=r"\b(messages?|call|callback|tell|told|let|pass|leave|reach|contact|ring|note|get back|speak|talk|number)\b",
     example=ToolExample(
         caller="This is Sam Hill, 555 0100, please tell them that my car is ready.",
         say="Got it, Sam, 555 0100. I will pass on that your car is ready.",

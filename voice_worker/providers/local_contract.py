@@ -31,6 +31,7 @@ class Action:
     when: str
     properties: Mapping[str, Mapping[str, Any]]
     required: Sequence[str]
+    cues: str = ""
     examples: Sequence[ToolExample] = ()
 
     @property
@@ -62,6 +63,7 @@ def read_actions(*, tools: Iterable[llm.Tool], specs: Mapping[str, ToolSpec]) ->
                 when=spec.when if spec else f"to do this: {schema.get('description') or schema['name']}",
                 properties=properties,
                 required=list(parameters.get("required", properties)),
+                cues=spec.cues if spec else "",
                 examples=[example for example in examples if example],
             )
         )
@@ -91,7 +93,11 @@ def contract_text(actions: Sequence[Action]) -> str:
     """The part of the system message that this adapter adds to the agent's own instructions."""
     unknown = unknown_reply(actions)
     forms = [f"{said('...')} to answer or to ask, in one or two short spoken sentences."]
-    shown = [("How much is an umbrella?", said("An umbrella is 15 dollars.")), ("And a hat?", said(unknown))]
+    # The order shows that an unanswerable question does not make the next one so.
+    shown = [
+        ("Do you sell hats?", said(unknown)),
+        ("And how much is an umbrella?", said("An umbrella is 15 dollars.")),
+    ]
     for action in actions:
         forms.append(f"{_form(action)} {action.when}")
         shown += [(example.caller, _shown(action, example)) for example in action.examples]

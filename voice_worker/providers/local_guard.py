@@ -1,5 +1,6 @@
 """What the caller has given of an action: nothing counts that the caller has not said."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,9 @@ from livekit.agents import llm
 
 from voice_worker.providers.local_contract import Action
 from voice_worker.providers.local_messages import caller_words
-from voice_worker.tools.grounding import name_is_grounded, phone_is_grounded, reason_is_grounded
+from voice_worker.tools.grounding import digits_of, name_is_grounded, phone_is_grounded, reason_is_grounded
+
+_LONGEST_NUMBER = 15
 
 
 @dataclass
@@ -26,8 +29,10 @@ class SlotMemory:
     ) -> tuple[dict[str, Any], str]:
         """The action's values, and the question to ask when a required one is missing."""
         said = caller_words(chat_ctx)
-        fresh = {slot: value for slot, value in given.items() if is_grounded(slot=slot, value=value, said=said)}
-        values = self._kept.get(action.name, {}) | fresh
+        known = _last_used(action, chat_ctx=chat_ctx) | self._kept.get(action.name, {})
+        whole = {slot: _whole(slot=slot, value=value, before=known.get(slot), said=said) for slot, value in given.items()}
+        fresh = {slot: value for slot, value in whole.items() if is_grounded(slot=slot, value=value, said=said)}
+        values = {slot: value for slot, value in (known | fresh).items() if slot in action.properties}
         missing = [slot for slot in action.required if not values.get(slot)]
         if not missing:
             self._kept.pop(action.name, None)
@@ -36,6 +41,26 @@ class SlotMemory:
         question = action.question(missing[0])
         self.attempts[question] = raw
         return values, question
+
+
+def _last_used(action: Action, *, chat_ctx: llm.ChatContext) -> dict[str, Any]:
+    """The values of the action's last use, which a correction repeats in part."""
+    for item in reversed(chat_ctx.items):
+        if item.type == "function_call" and item.name == action.name:
+            values = json.loads(item.arguments or "{}")
+            return values if isinstance(values, dict) else {}
+    return {}
+
+
+def _whole(*, slot: str, value: Any, before: Any, said: list[str]) -> Any:
+    """A phone number as the caller gave it: perhaps in two breaths, perhaps garbled by the model."""
+    if "phone" not in slot or not isinstance(value, str) or not said:
+        return value
+    known = before if isinstance(before, str) else ""
+    latest = digits_of(said[-1])
+    candidates = [value, f"{known} {value}" if value else "", latest, f"{known} {latest}"]
+    likely = (each for each in candidates if len(digits_of(each)) <= _LONGEST_NUMBER and phone_is_grounded(each, said=said))
+    return next(likely, value)
 
 
 def is_grounded(*, slot: str, value: Any, said: list[str]) -> bool:

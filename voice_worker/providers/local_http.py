@@ -15,7 +15,7 @@ _CONNECT_S = 2.0
 
 
 class LocalServer:
-    """One address on this machine; a single session kept alive over the call."""
+    """One address on this machine."""
 
     def __init__(self, *, url: str, what: str) -> None:
         self.url, self._what = url.rstrip("/"), what
@@ -27,8 +27,9 @@ class LocalServer:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a POST; leaving the block early closes the connection, which stops the server's work."""
         if self._session is None:
-            # Silence between two chunks is what a dead server shows; a long answer is not.
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_S))
+            # A new connection costs nothing on loopback; a kept one may be closed by the server just when it is used.
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+        # Silence between two chunks is what a dead server shows; a long answer is not.
         timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_S, sock_read=timeout_s)
         try:
             async with self._session.post(self.url + path, params=query, timeout=timeout, **body) as answer:

@@ -1,11 +1,11 @@
 """The language model of this machine behind the framework's ordinary interface, tools included."""
 
+import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import aiohttp
 from livekit.agents import (
     DEFAULT_API_CONNECT_OPTIONS,
     NOT_GIVEN,
@@ -20,11 +20,13 @@ from agents.tools import ToolSpec
 from voice_worker.providers import local_contract as contract
 from voice_worker.providers.local_guard import SlotMemory
 from voice_worker.providers.local_http import LocalServer
-from voice_worker.providers.local_messages import Message, known_text, render_messages, spoken_output
+from voice_worker.providers.local_messages import Message, caller_words, fact_lines, known_text, render_messages, spoken_output
+from voice_worker.providers.local_offers import answers_offer, make_offer
 from voice_worker.providers.local_reply import Reply
-from voice_worker.tools.grounding import unknown_numbers
+from voice_worker.providers.local_stream import PATIENCE_S, Generation
+from voice_worker.tools.grounding import misplaced_numbers, unknown_numbers
 
-_FIRST_TOKEN_S = 60.0  # a long prompt that is not in the cache yet takes its time
+_RUN_OUT_S = 2.0
 
 
 class LocalLLM(llm.LLM):
@@ -43,6 +45,7 @@ class LocalLLM(llm.LLM):
         self.server, self._model = server, model
         self.temperature, self.max_output_tokens, self.specs = temperature, max_output_tokens, specs
         self.memory = SlotMemory()
+        self._finishing: set[asyncio.Task[None]] = set()
 
     @property
     def model(self) -> str:
@@ -71,11 +74,28 @@ class LocalLLM(llm.LLM):
         actions = contract.read_actions(tools=tools, specs=self.specs)
         system = render_messages(chat_ctx, contract=contract.contract_text(actions))[:1]
         with contextlib.suppress(APIError):
-            async with self.server.post("/chat/completions", timeout_s=_FIRST_TOKEN_S, json=_body(system, n_predict=0)) as answer:
+            async with self.server.post("/chat/completions", timeout_s=PATIENCE_S, json=_body(system, n_predict=0)) as answer:
                 await answer.read()
+
+    def let_finish(self, task: "asyncio.Task[None]") -> None:
+        self._finishing.add(task)
+        task.add_done_callback(self._finished)
+
+    async def finished(self) -> None:
+        """Until the last answer has run out: a request before that would not find its cache."""
+        if self._finishing:
+            await asyncio.wait(self._finishing, timeout=_RUN_OUT_S)
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self._finishing.discard(task)
+        if not task.cancelled():
+            task.exception()  # the answer was complete: what happened after it is nobody's concern
 
     async def aclose(self) -> None:
         await super().aclose()
+        for task in list(self._finishing):
+            task.cancel()
+        await asyncio.gather(*self._finishing, return_exceptions=True)
         await self.server.aclose()
 
 
@@ -91,6 +111,8 @@ class LocalLLMStream(llm.LLMStream):
     ) -> None:
         super().__init__(model, chat_ctx=chat_ctx, tools=tools, conn_options=conn_options)
         self._local, self._choice = model, tool_choice
+        # What has been said once must not be said again.
+        self._retry_on_chunk_sent = False
         self._id = utils.shortuuid("local_")
 
     async def _run(self) -> None:
@@ -99,20 +121,51 @@ class LocalLLMStream(llm.LLMStream):
             self._say(say)
             return
         actions = contract.read_actions(tools=self._tools, specs=self._local.specs)
-        messages = render_messages(self._chat_ctx, contract=contract.contract_text(actions), attempts=self._local.memory.attempts)
-        reply, known = Reply(), known_text(self._chat_ctx)
-        async with self._generate(messages, actions) as pieces:
-            async for piece in pieces:
+        forget = "" if answers_offer(actions=actions, chat_ctx=self._chat_ctx) else contract.unknown_reply(actions)
+        messages = render_messages(
+            self._chat_ctx,
+            contract=contract.contract_text(actions),
+            attempts=self._local.memory.attempts,
+            forget=forget,
+        )
+        offer = make_offer(actions=actions, choice=self._choice, chat_ctx=self._chat_ctx, asked=list(self._local.memory.attempts))
+        body = _body(
+            messages,
+            grammar=contract.grammar(offer.actions, talk=offer.talk),
+            temperature=self._local.temperature,
+            max_tokens=self._local.max_output_tokens,
+            stream=True,
+            timings_per_token=True,
+        )
+        if (reply := await self._listen(body, actions=actions)) is not None:
+            self._conclude(reply, actions)
+
+    async def _listen(self, body: dict[str, Any], *, actions: Sequence[contract.Action]) -> Reply | None:
+        """The reply, its sentences spoken as they came; None when it was cut off because it was not true."""
+        await self._local.finished()
+        reply, generation = Reply(), Generation(server=self._local.server, body=body)
+        try:
+            async for piece in generation.pieces():
                 for sentence in reply.feed(piece):
-                    if not self._say_if_true(sentence, known=known, actions=actions):
-                        return
+                    if not self._say_if_true(sentence, actions=actions):
+                        return None
                 if reply.said_all:
                     break
-        self._conclude(reply, actions)
+        finally:
+            if reply.said_all:
+                self._local.let_finish(generation.task)
+            else:
+                await generation.stop()
+            if usage := generation.usage():
+                self._event_ch.send_nowait(llm.ChatChunk(id=self._id, usage=usage))
+        return reply
 
-    def _say_if_true(self, sentence: str, *, known: list[str], actions: Sequence[contract.Action]) -> bool:
-        """A small model makes up prices and times; a number that nobody has mentioned is not spoken."""
-        if unknown_numbers(sentence, known=known):
+    def _say_if_true(self, sentence: str, *, actions: Sequence[contract.Action]) -> bool:
+        """A small model makes up prices and times; a number that is not known, or known of something else, is not spoken."""
+        asked = (caller_words(self._chat_ctx) or [""])[-1]
+        if unknown_numbers(sentence, known=known_text(self._chat_ctx)) or misplaced_numbers(
+            sentence, facts=fact_lines(self._chat_ctx), asked=asked
+        ):
             if not self._event_ch.output_sent:
                 self._say(contract.unknown_reply(actions))
             return False
@@ -136,25 +189,6 @@ class LocalLLMStream(llm.LLMStream):
         else:
             self._call(action.name, values)
 
-    @contextlib.asynccontextmanager
-    async def _generate(self, messages: list[Message], actions: Sequence[contract.Action]) -> AsyncIterator[AsyncIterator[str]]:
-        """Pieces of the answer. Leaving the block stops the model; what it used is reported either way."""
-        body = _body(
-            messages,
-            grammar=_grammar(actions, choice=self._choice),
-            temperature=self._local.temperature,
-            max_tokens=self._local.max_output_tokens,
-            stream=True,
-            timings_per_token=True,
-        )
-        used: dict[str, int] = {}
-        try:
-            async with self._local.server.post("/chat/completions", timeout_s=_FIRST_TOKEN_S, json=body) as answer:
-                yield _pieces(answer, used)
-        finally:
-            if used:
-                self._event_ch.send_nowait(llm.ChatChunk(id=self._id, usage=_usage(used)))
-
     def _say(self, text: str) -> None:
         self._event_ch.send_nowait(llm.ChatChunk(id=self._id, delta=llm.ChoiceDelta(role="assistant", content=text)))
 
@@ -165,35 +199,3 @@ class LocalLLMStream(llm.LLMStream):
 
 def _body(messages: list[Message], **more: Any) -> dict[str, Any]:
     return {"messages": messages, "cache_prompt": True, **more}
-
-
-def _grammar(actions: Sequence[contract.Action], *, choice: llm.ToolChoice) -> str:
-    if choice == "none" or not actions:
-        return contract.grammar([])
-    if choice == "required":
-        return contract.grammar(actions, talk=False)
-    if isinstance(choice, dict):
-        named = [action for action in actions if action.name == choice["function"]["name"]]
-        return contract.grammar(named, talk=not named)
-    return contract.grammar(actions)
-
-
-async def _pieces(answer: aiohttp.ClientResponse, used: dict[str, int]) -> AsyncIterator[str]:
-    async for line in answer.content:
-        if not line.startswith(b"data: {"):
-            continue
-        chunk = json.loads(line[len(b"data: ") :])
-        used.update({key: value for key, value in chunk.get("timings", {}).items() if key.endswith("_n")})
-        for choice in chunk.get("choices", []):
-            if text := choice.get("delta", {}).get("content"):
-                yield text
-
-
-def _usage(used: Mapping[str, int]) -> llm.CompletionUsage:
-    cached, read, written = (int(used.get(key, 0)) for key in ("cache_n", "prompt_n", "predicted_n"))
-    return llm.CompletionUsage(
-        completion_tokens=written,
-        prompt_tokens=cached + read,
-        prompt_cached_tokens=cached,
-        total_tokens=cached + read + written,
-    )

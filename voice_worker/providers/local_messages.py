@@ -9,14 +9,23 @@ from livekit.agents import llm
 from voice_worker.providers.local_contract import acted, said
 
 Message = dict[str, str]
+_MOST_CHARACTERS = 20_000  # 6,000 tokens or so, of the 8,192 that the model holds
+_OVERHEAD = 40
+_FORGOTTEN_AT_ONCE = 20
 _SILENCE = "(silence)"
 
 
-def render_messages(chat_ctx: llm.ChatContext, *, contract: str, attempts: Mapping[str, str] | None = None) -> list[Message]:
-    """Messages for the chat endpoint. `attempts` maps words that were spoken to the unfinished action behind them."""
+def render_messages(
+    chat_ctx: llm.ChatContext, *, contract: str, attempts: Mapping[str, str] | None = None, forget: str = ""
+) -> list[Message]:
+    """Messages for the chat endpoint. `attempts` maps words that were spoken to the unfinished action behind them.
+
+    Questions that got `forget` for an answer are left out: the model would take it for the answer to everything.
+    """
     system, talk = _split(chat_ctx)
+    talk = _without(talk, answer=forget) if forget else talk
     messages: list[Message] = [{"role": "system", "content": "\n\n".join([*system, contract])}]
-    for item in talk:
+    for item in _latest(talk, room=_MOST_CHARACTERS - len(messages[0]["content"])):
         messages += _RENDER[item.type](item, attempts or {})
     if messages[-1]["role"] != "user":
         messages.append({"role": "user", "content": _SILENCE})
@@ -33,6 +42,26 @@ def _split(chat_ctx: llm.ChatContext) -> tuple[list[str], list[Any]]:
         elif item.type in _RENDER:
             talk.append(item)
     return system, talk
+
+
+def _latest(talk: list[Any], *, room: int) -> list[Any]:
+    """The end of a long conversation. Forgetting goes in steps, since each makes the model read everything again."""
+    sizes = [len(getattr(item, "text_content", None) or getattr(item, "output", "") or "") + _OVERHEAD for item in talk]
+    start = 0
+    while start + _FORGOTTEN_AT_ONCE < len(talk) and sum(sizes[start:]) > room:
+        start += _FORGOTTEN_AT_ONCE
+    return talk[start:]
+
+
+def _without(talk: list[Any], *, answer: str) -> list[Any]:
+    kept: list[Any] = []
+    for item in talk:
+        if item.type == "message" and item.role == "assistant" and (item.text_content or "").strip() == answer:
+            while kept and kept[-1].type == "message" and kept[-1].role == "user":
+                kept.pop()
+        else:
+            kept.append(item)
+    return kept
 
 
 def _message(item: llm.ChatMessage, attempts: Mapping[str, str]) -> list[Message]:
@@ -90,3 +119,9 @@ def known_text(chat_ctx: llm.ChatContext) -> list[str]:
         elif item.type == "function_call_output":
             texts.append(item.output)
     return texts
+
+
+def fact_lines(chat_ctx: llm.ChatContext) -> list[str]:
+    """The lines of the instructions."""
+    system = (item.text_content or "" for item in chat_ctx.items if item.type == "message" and item.role == "system")
+    return [line for text in system for line in text.splitlines() if line.strip()]

@@ -19,7 +19,6 @@ _TENS = {
 _SCALES = {"hundred": "00", "thousand": "000"}
 _REPEATS = {"double": 2, "triple": 3, "treble": 3}
 _LEAST_PIECE = 3
-_MOST_PIECES = 3
 
 _EMPTY_WORDS = frozenset({
     "a", "about", "again", "all", "am", "an", "and", "any", "are", "as", "at", "back", "be", "been", "but", "by", "bye",
@@ -30,6 +29,10 @@ _EMPTY_WORDS = frozenset({
     "speak", "speaking", "tell", "thank", "thanks", "that", "the", "their", "them", "then", "there", "they", "this", "to",
     "uh", "um", "up", "us", "want", "wants", "was", "we", "well", "were", "what", "when", "where", "which", "who", "will",
     "with", "would", "yeah", "yes", "you", "your",
+})  # fmt: skip
+_ASKING = frozenset({
+    "amount", "cent", "cents", "charge", "charges", "cost", "costs", "dollar", "dollars", "euro", "euros", "fee", "hour", "hours",
+    "long", "many", "minute", "minutes", "much", "percent", "pm", "pound", "pounds", "price", "prices", "time", "total",
 })  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -104,20 +107,19 @@ def phone_is_grounded(value: str, *, said: Sequence[str], least_digits: int = 5)
     wanted = digits_of(value)
     if len(wanted) < least_digits:
         return False
-    runs = [run for utterance in said for run in digit_runs(utterance)]
-    return wanted in "".join(runs) or _from_pieces(wanted, runs=runs, pieces=_MOST_PIECES)
+    heard = [digit_runs(utterance) for utterance in said]
+    return wanted in "".join(run for runs in heard for run in runs) or _put_together(wanted, heard=heard)
 
 
-def _from_pieces(wanted: str, *, runs: Sequence[str], pieces: int) -> bool:
-    """Whether a few stretches that were said make up the number."""
-    if any(wanted in run for run in runs):
-        return True
-    if pieces == 1:
-        return False
+def _put_together(wanted: str, *, heard: Sequence[Sequence[str]]) -> bool:
+    """Whether the number begins in one utterance and ends in a later one."""
     cuts = range(_LEAST_PIECE, len(wanted) - _LEAST_PIECE + 1)
-    return any(
-        any(wanted[:cut] in run for run in runs) and _from_pieces(wanted[cut:], runs=runs, pieces=pieces - 1) for cut in cuts
-    )
+    for cut in cuts:
+        starts = [at for at, runs in enumerate(heard) if any(wanted[:cut] in run for run in runs)]
+        ends = [at for at, runs in enumerate(heard) if any(wanted[cut:] in run for run in runs)]
+        if starts and ends and starts[0] < ends[-1]:
+            return True
+    return False
 
 
 def name_is_grounded(value: str, *, said: Sequence[str]) -> bool:
@@ -175,6 +177,25 @@ def unknown_numbers(text: str, *, known: Iterable[str]) -> list[str]:
     spoken = " ".join(digits for source in sources for digits in digit_runs(source)).split()
     stated = _NUMBER.findall(_READ_OUT.sub(lambda found: digits_only(found.group()), text))
     return [number for number in stated if _number(number) not in held and not _was_said(digits_only(number), spoken)]
+
+
+def misplaced_numbers(text: str, *, facts: Sequence[str], asked: str) -> list[str]:
+    """Numbers that the facts give for something else, stated of a thing that no fact mentions.
+
+    "check-up: 60 dollars" does not answer "How much is a root canal?".
+    """
+    strange = [word for word in content_words(asked) if word not in _ASKING and not any(_mentions(fact, word) for fact in facts)]
+    if not strange:
+        return []
+    topic = [word for word in [*content_words(text), *content_words(asked)] if word not in _ASKING and not word.isdigit()]
+    supported = {
+        _number(found) for fact in facts if any(_mentions(fact, word) for word in topic) for found in _NUMBER.findall(fact)
+    }
+    return [found for found in _NUMBER.findall(text) if _number(found) not in supported]
+
+
+def _mentions(fact: str, word: str) -> bool:
+    return any(_akin(word, other) for other in words(fact))
 
 
 def digits_only(text: str) -> str:

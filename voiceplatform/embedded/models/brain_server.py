@@ -35,6 +35,7 @@ def server_parameters(*, port: int, weights: Path, slots: int) -> xllamacpp.Comm
     params.port = port
     params.n_ctx = _CONTEXT
     params.n_parallel = slots
+    params.kv_unified = True  # otherwise each conversation gets only its share of the context
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.use_jinja = True
