@@ -202,14 +202,14 @@ CHANGES_MIND = Persona(
         ),
         Step(
             key="mind",
-            say=("Oh, sorry, wait.", 0.2, "I changed my mind. How much is a check-up?"),
-            again=("How much is a check-up?",),
+            say=("Oh, sorry, wait.", 0.2, "I changed my mind. What does a check-up cost?"),
+            again=("How much is a check-up, please?",),
             until=_PRICE,
             interrupts_after_s=1.6,
         ),
         Step(
             key="address",
-            say=("Alright. And what is your address?",),
+            say=("Thank you. And what is your address?",),
             again=("Where are you located?",),
             until=r"\bstreet\b|\bavenue\b|\broad\b|\blocated\b|\baddress is\b",
         ),
@@ -218,7 +218,7 @@ CHANGES_MIND = Persona(
         Goal(key="price", title="hears a price", hears=_PRICE),
         Goal(key="address", title="hears the address", hears=r"\bstreet\b|\bavenue\b|\broad\b"),
     ),
-    farewell=("Great, thank you very much. Goodbye.",),
+    farewell=("That's all, thank you. Bye.",),
 )
 
 SAYS_LITTLE = Persona(
