@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def server_parameters(*, port: int, weights: Path, slots: int) -> xllamacpp.CommonParams:
-    threads = os.cpu_count() or 2
+    cores = os.cpu_count() or 2
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
     params.model_alias = {weights.stem}
@@ -36,8 +36,9 @@ def server_parameters(*, port: int, weights: Path, slots: int) -> xllamacpp.Comm
     params.n_ctx = _CONTEXT
     params.n_parallel = slots
     params.kv_unified = True  # otherwise each conversation gets only its share of the context
-    params.cpuparams.n_threads = threads
-    params.cpuparams_batch.n_threads = threads
+    # Writing is bound by memory: a second thread wins nothing, and one that waits for a busy core holds up all others.
+    params.cpuparams.n_threads = max(1, cores // 2)
+    params.cpuparams_batch.n_threads = cores
     params.use_jinja = True
     params.cache_prompt = True
     params.endpoint_slots = True
