@@ -1,7 +1,10 @@
 """Recordings: from the host's spool into the storage."""
 
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 from uuid import UUID
@@ -32,7 +35,7 @@ def store_recording(call_id: UUID, path: Path) -> Recording:
     makes the recording lost, stays where it is, and raises DamagedRecordingError. Raises Recording.DoesNotExist
     while the journal has announced none.
     """
-    with scope_of_call(call_id):
+    with scope_of_call(call_id), _alone_with(path):
         recording: Recording = Recording.objects.select_related("call").get(call_id=call_id)
         if recording.state != Recording.State.STORED:
             name = f"{recording.tenant_id}/{call_id}{path.suffix}"
@@ -42,7 +45,7 @@ def store_recording(call_id: UUID, path: Path) -> Recording:
                 lose_recording(recording.call, detail=str(error))
                 raise
             recording = _note_stored(recording, name)
-    path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
     return recording
 
 
@@ -62,6 +65,19 @@ def lose_recording(call: Call, *, detail: str) -> None:
 def was_to_be_recorded(call: Call) -> bool:
     """Whether the conversation took place and the version and the tenant wanted it recorded."""
     return bool(call.answered_at and call.snapshot.body["settings"]["record"] and FEATURE in enabled_features())
+
+
+@contextmanager
+def _alone_with(path: Path) -> Iterator[None]:
+    """A job and its host may store the same file: the second waits, and then finds it stored."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _copy(path: Path, name: str, *, sha256: str) -> None:

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 
+import psycopg
 import pytest
+from django.db import connection
 
 from calls import lifecycle
 from calls.clock import database_now
@@ -88,3 +90,15 @@ def test_hosts_that_take_at_once_share_the_queue(
     assert sorted(call for share in taken for call in share) == sorted(str(call.pk) for call in calls)
     assert [len(share) for share in taken] == [5] * 4
     assert CallEvent.objects.filter(kind="dispatched").count() == 20
+
+
+def test_a_call_another_process_is_busy_with_is_passed_over(
+    database_env: dict[str, str], make_call: Make, make_host: MakeHost
+) -> None:
+    busy, free = make_call(), make_call()
+    host = make_host()
+    with psycopg.connect(database_env["DATABASE_URL"]) as other, connection.cursor() as cursor:
+        other.execute("SELECT 1 FROM calls_call WHERE id = %s FOR UPDATE", [busy.pk])
+        cursor.execute("SET lock_timeout = '2s'")
+        assert local_queue.take_local_calls(host_id=host.pk, limit=5) == [free.pk]
+        cursor.execute("RESET lock_timeout")

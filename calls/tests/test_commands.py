@@ -61,7 +61,8 @@ def test_a_hang_up_nobody_took_in_7_seconds_is_the_hosts(make_call: Make, make_h
     for each in (call, taken):
         request_hang_up(each)
     take_commands(taken.pk)
-    asked = CallCommand.objects.get(call=call).created_at
+    asked = database_now()
+    CallCommand.objects.update(created_at=asked)
     assert commands.overdue(host.pk, now=asked + timedelta(seconds=6.9)) == []
     late = asked + timedelta(seconds=7)
     assert commands.overdue(host.pk, now=late) == [Overdue(call_id=call.pk, job_id=JOB)]

@@ -262,16 +262,16 @@ def test_three_hours_of_talk_take_few_queries(call: Call, tenant: Tenant) -> Non
 def test_a_job_and_its_host_may_write_at_the_same_moment(database_env: dict[str, str], call: Call) -> None:
     apply(call, j.began(), j.turn(0), j.turn(1))
     body = """
-mine = [{"op": "turn_metrics", "sequence": n % 2, "metrics": {f"m{number}_{n}": n}} for n in range(20)]
 refused = 0
-for entry in mine:
-    same = [*given["same"], entry]
-    refused += journal.apply_entries(call_id=UUID(given["call"]), job_id="job-1", entries=same).refused
+for n in range(30):
+    measured = {"op": "turn_metrics", "sequence": n % 2, "metrics": {f"m{number}_{n}": n}}
+    entries = [*given["same"], measured] if n % 10 == 0 else [measured]
+    refused += journal.apply_entries(call_id=UUID(given["call"]), job_id="job-1", entries=entries).refused
 return refused
 """
     same = [j.tool_call(), j.message(), j.event(), j.usage(5), j.spooled()]
     assert race(database_env, body, processes=3, call=call.pk, same=same) == [0, 0, 0]
-    assert sum(len(turn.metrics) for turn in Turn.objects.filter(call=call)) == 60
+    assert sum(len(turn.metrics) for turn in Turn.objects.filter(call=call)) == 90
     for model in (ToolCall, Message, Recording, UsageRecord):
         assert model.objects.count() == 1
     assert CallEvent.objects.filter(call=call, kind="fallback").count() == 1

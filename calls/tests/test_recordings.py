@@ -14,6 +14,7 @@ from calls.services.journal import apply_entries
 from calls.services.recordings import store_recording
 from calls.testing import JOB
 from calls.tests import journal as j
+from calls.tests.racing import race
 from tenants.models import OutboxEvent
 
 Make = Callable[..., Call]
@@ -110,7 +111,8 @@ def test_nothing_is_stored_that_was_not_announced(call: Call, tmp_path: Path) ->
 def test_a_stored_recording_stays_whatever_comes_after(call: Call, spool: Path) -> None:
     store_recording(call.pk, spool)
     announce(call, spool)
-    apply_entries(call_id=call.pk, job_id=JOB, entries=[{"op": "recording", "state": "lost", "detail": "killed"}])
+    lost = {"op": "recording", "state": "lost", "detail": "killed"}
+    assert apply_entries(call_id=call.pk, job_id=JOB, entries=[lost]).refused == 0
     recordings.lose_recording(call, detail="swept")
     assert Recording.objects.get(call=call).state == "stored"
 
@@ -118,3 +120,21 @@ def test_a_stored_recording_stays_whatever_comes_after(call: Call, spool: Path) 
 def test_the_upload_may_follow_the_second_end(call: Call, spool: Path) -> None:
     assert finalize_call(call_id=call.pk)
     assert store_recording(call.pk, spool).state == "stored"
+
+
+def test_a_job_and_its_host_may_store_at_the_same_moment(database_env: dict[str, str], call: Call, spool: Path) -> None:
+    with spool.open("wb") as file:
+        for _ in range(30):
+            file.write(SOUND)
+    entry = j.spooled(str(spool), sha256=hashlib.sha256(SOUND * 30).hexdigest(), size=len(SOUND) * 30)
+    apply_entries(call_id=call.pk, job_id=JOB, entries=[entry])
+    body = """
+from pathlib import Path
+from calls.services.recordings import store_recording
+return store_recording(UUID(given["call"]), Path(given["spool"])).state
+"""
+    files = {"VP_FILES": str(spool.parent.parent / "shared")}
+    assert race(database_env | files, body, processes=3, call=call.pk, spool=spool) == ["stored"] * 3
+    stored = Path(files["VP_FILES"]) / "recordings" / Recording.objects.get(call=call).file
+    assert stored.read_bytes() == SOUND * 30
+    assert OutboxEvent.objects.filter(topic="recording.ready").count() == 1
