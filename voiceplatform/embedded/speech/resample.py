@@ -26,7 +26,7 @@ def resample(samples: Samples, *, source: int, target: int) -> Samples:
 
 
 def to_float(pcm: bytes) -> Samples:
-    return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768
+    return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768)
 
 
 def to_pcm(samples: Samples) -> bytes:
