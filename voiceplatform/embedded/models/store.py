@@ -38,12 +38,18 @@ def find(name: str) -> Path | None:
     given = os.environ.get(model.variable, "").strip()
     if given:
         return _given(model=model, path=Path(given).expanduser().resolve())
-    folder = models_folder() / name
-    if not all((folder / file.name).is_file() for file in model.files):
+    if not is_here(name):
         return None
+    folder = models_folder() / name
     for file in model.files:
         _check_known(model=model, file=file, path=folder / file.name)
     return folder / model.entry
+
+
+def is_here(name: str) -> bool:
+    """Whether all its files lie in the store, whatever is in them."""
+    model = get_model(name)
+    return all((models_folder() / name / file.name).is_file() for file in model.files)
 
 
 def verify(name: str) -> list[str]:
