@@ -72,10 +72,10 @@ async def limit_duration(
     end()
 
 
-async def watch_thinking(session: AgentSession, *, stuck: Callable[[], None], after_s: float = STUCK_S) -> None:
+async def watch_thinking(session: AgentSession, *, stuck: Callable[[], None]) -> None:
     """A model that neither answers nor fails."""
     thought_s = 0.0
-    while thought_s < after_s:
+    while thought_s < STUCK_S:
         await asyncio.sleep(_STEP_S)
         thought_s = thought_s + _STEP_S if session.agent_state == "thinking" else 0.0
     stuck()

@@ -10,6 +10,7 @@ import numpy as np
 from livekit.agents.voice.io import PlaybackFinishedEvent
 
 from agents import testing as agents_testing
+from benchmarks.sounds import voice_like
 from calls.models import Call, WorkerHost
 from calls.services import place_call
 from calls.services.hosts import register_host
@@ -26,18 +27,6 @@ OPENS = Rule(hears="open", say="We open at nine.")
 BYE = Rule(hears=r"\bbye\b", say="Goodbye!", tool="end_call")
 
 
-def voice(seconds: float) -> Int16Array:
-    """Something a voice detector takes for a person: harmonics of a moving pitch with a vowel's formants."""
-    at = np.arange(round(seconds * RATE)) / RATE
-    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.08 * np.sin(2 * np.pi * 2.3 * at))) / RATE
-    sound = np.zeros(len(at))
-    for number in range(1, 30):
-        gain = sum(w**2 / ((120 * number - c) ** 2 + w**2) for c, w in ((700, 90), (1220, 110), (2600, 160))) + 0.01
-        sound += gain / number * np.sin(number * phase)
-    sound *= 0.6 - 0.4 * np.cos(2 * np.pi * 4 * at)
-    return (sound / np.sqrt(np.mean(sound**2)) * 2300).astype(np.int16)
-
-
 class Line:
     """`CallEnds` with a test at the far end."""
 
@@ -50,11 +39,19 @@ class Line:
         self.left, self.left_reason = asyncio.Event(), ""
         self.hung_up = False
         self.replies: list[float] = []
+        self.audible_s = 0.0
+        self._taps.add(self)
         self._replied = asyncio.Event()
         self.player.on("playback_finished", self._note_reply)
 
     def add_tap(self, tap: Tap) -> None:
         self._taps.add(tap)
+
+    def caller_frame(self, pcm: Int16Array, at: float) -> None:
+        """The caller is the test."""
+
+    def agent_frame(self, pcm: Int16Array, at: float) -> None:
+        self.audible_s += len(pcm) / RATE if int(np.abs(pcm).max()) > 200 else 0.0
 
     async def start(self) -> None:
         self.input.start()
@@ -68,7 +65,7 @@ class Line:
 
     async def say(self, seconds: float = 1.0) -> float:
         """Returns the call second at which the words ended."""
-        utterance = self.input.say(voice(seconds))
+        utterance = self.input.say(voice_like(seconds))
         await utterance.spoken()
         return utterance.ended_at or 0.0
 
@@ -76,6 +73,12 @@ class Line:
         """Waits for the end of one more reply than were heard."""
         self._replied.clear()
         await asyncio.wait_for(self._replied.wait(), timeout_s)
+
+    async def replied(self, times: int, *, timeout_s: float = 15.0) -> None:
+        """Waits until so many replies have ended since the call began."""
+        async with asyncio.timeout(timeout_s):
+            while len(self.replies) < times:
+                await self.reply(timeout_s=timeout_s)
 
     async def ask(self, seconds: float = 1.0) -> None:
         await self.say(seconds)
