@@ -27,7 +27,7 @@ from voice_worker.audio import CallClock, CallEnds
 from voice_worker.checking import NotCheckableError, checked_call
 from voice_worker.entrypoint import Job, run_call
 from voice_worker.far_ends import persona_ends, persona_log
-from voice_worker.simulation.check import check
+from voice_worker.simulation.check import CheckedCall, CheckReport, check
 from voice_worker.simulation.log import read_log
 from voice_worker.simulation.personas import PERSONAS
 from voice_worker.simulation.speech import SpeechClient
@@ -76,19 +76,22 @@ async def hold(job: Job) -> Onsets:
     return onsets
 
 
-async def checked(job: Job) -> dict[str, str]:
+def checked(job: Job) -> dict[str, str]:
     """The checks that do not hold, with their reasons."""
-    client = SpeechClient(settings.VP_SPEECH_URL)
-    context = checked_call(job.call_id)
     try:
-        call = await asyncio.to_thread(context.__enter__)
-        report = await check(call, client.transcribe)
-        await asyncio.to_thread(context.__exit__, None, None, None)
+        with checked_call(job.call_id) as call:
+            report = asyncio.run(_hear_and_check(call))
     except (NotCheckableError, Call.DoesNotExist) as error:
         return {"check": str(error)}
+    return {result.name: result.detail for result in report.results if not result.ok}
+
+
+async def _hear_and_check(call: CheckedCall) -> CheckReport:
+    client = SpeechClient(settings.VP_SPEECH_URL)
+    try:
+        return await check(call, client.transcribe)
     finally:
         await client.aclose()
-    return {result.name: result.detail for result in report.results if not result.ok}
 
 
 def converse(agent_id: str, *, persona: str, number: int, folder: Path) -> Run:
@@ -110,7 +113,7 @@ def converse(agent_id: str, *, persona: str, number: int, folder: Path) -> Run:
         run.errors_ms = gap_errors_ms(turns, onsets=onsets.at, spoken=account.spoken)
     else:
         run.missed = ["everything: there is no log of the caller"]
-    run.failed_checks = asyncio.run(checked(job))
+    run.failed_checks = checked(job)
     run.transcript = str(_write(run, turns=turns, log=log, folder=folder))
     return run
 

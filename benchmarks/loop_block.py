@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
-from benchmarks.blocks import Blocks, watched_loop
+from benchmarks.blocks import Block, Blocks, watched_loop
 from benchmarks.calls import REPLY, hold_call, make_job, predictable, prepare_database
 from benchmarks.report import Report
 from benchmarks.sql import Statements, watched_sql
@@ -56,17 +56,22 @@ def measure(*, calls: int, turns: int) -> Report:
     report.add("uses of tools", _tools_used(jobs))
     report.add("longest block", longest.wall_s * 1000, "ms", target=f"≤ {TARGET_MS:.0f}", ok=longest.wall_s * 1000 <= TARGET_MS)
     report.add("of it computing", longest.cpu_s * 1000, "ms")
+    report.add("blocks longer than the target", watched.blocks.longer_than(TARGET_MS / 1000))
     report.add("longest computing", longest_cpu.cpu_s * 1000, "ms")
     report.add("SQL statements on the loop's thread", len(on_loop), target="0", ok=not on_loop)
     report.add("SQL statements on other threads", len(watched.statements.seen) - len(on_loop))
-    report.notes += [f"longest: {longest.what}", f"longest computing: {longest_cpu.what}"]
+    report.notes += [f"longest: {_described(longest)}", f"longest computing: {_described(longest_cpu)}"]
     report.details = {
         "callbacks": watched.blocks.callbacks,
         "sql_by_thread": watched.statements.by_thread,
         "sql_on_loop": on_loop[:20],
-        "blocks": sorted(((each.wall_s, each.cpu_s, each.what) for each in watched.blocks.noted), reverse=True)[:50],
+        "blocks": [asdict(block) for block in sorted(watched.blocks.noted, key=lambda block: -block.wall_s)[:50]],
     }
     return report
+
+
+def _described(block: Block) -> str:
+    return " < ".join(reversed(block.stack[-6:])) or block.what
 
 
 def _tools_used(jobs: list[Job]) -> int:
