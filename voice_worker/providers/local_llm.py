@@ -23,6 +23,7 @@ from voice_worker.providers.local_http import LocalServer
 from voice_worker.providers.local_messages import Message, caller_words, fact_lines, known_text, render_messages, spoken_output
 from voice_worker.providers.local_offers import answers_offer, make_offer
 from voice_worker.providers.local_reply import Reply
+from voice_worker.providers.local_slot import Slot
 from voice_worker.providers.local_stream import PATIENCE_S, Generation
 from voice_worker.tools.grounding import misplaced_numbers, unknown_numbers
 
@@ -45,6 +46,7 @@ class LocalLLM(llm.LLM):
         self.server, self._model = server, model
         self.temperature, self.max_output_tokens, self.specs = temperature, max_output_tokens, specs
         self.memory = SlotMemory()
+        self.slot = Slot(url=server.url.removesuffix("/v1"))
         self._finishing: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,7 +76,8 @@ class LocalLLM(llm.LLM):
         actions = contract.read_actions(tools=tools, specs=self.specs)
         system = render_messages(chat_ctx, contract=contract.contract_text(actions))[:1]
         with contextlib.suppress(APIError):
-            async with self.server.post("/chat/completions", timeout_s=PATIENCE_S, json=_body(system, n_predict=0)) as answer:
+            body = _body(system, slot=await self.slot.number(), n_predict=0)
+            async with self.server.post("/chat/completions", timeout_s=PATIENCE_S, json=body) as answer:
                 await answer.read()
 
     def let_finish(self, task: "asyncio.Task[None]") -> None:
@@ -97,6 +100,7 @@ class LocalLLM(llm.LLM):
             task.cancel()
         await asyncio.gather(*self._finishing, return_exceptions=True)
         await self.server.aclose()
+        self.slot.free()
 
 
 class LocalLLMStream(llm.LLMStream):
@@ -131,6 +135,7 @@ class LocalLLMStream(llm.LLMStream):
         offer = make_offer(actions=actions, choice=self._choice, chat_ctx=self._chat_ctx, asked=list(self._local.memory.attempts))
         body = _body(
             messages,
+            slot=await self._local.slot.number(),
             grammar=contract.grammar(offer.actions, talk=offer.talk),
             temperature=self._local.temperature,
             max_tokens=self._local.max_output_tokens,
@@ -197,5 +202,5 @@ class LocalLLMStream(llm.LLMStream):
         self._event_ch.send_nowait(llm.ChatChunk(id=self._id, delta=llm.ChoiceDelta(role="assistant", tool_calls=[call])))
 
 
-def _body(messages: list[Message], **more: Any) -> dict[str, Any]:
-    return {"messages": messages, "cache_prompt": True, **more}
+def _body(messages: list[Message], *, slot: int | None, **more: Any) -> dict[str, Any]:
+    return {"messages": messages, "cache_prompt": True, "id_slot": -1 if slot is None else slot, **more}
