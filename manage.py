@@ -19,12 +19,27 @@ def main() -> None:
 
         sys.exit(demo(sys.argv[2:]))
 
-    settings = "voiceplatform.settings.worker" if command in WORKER_COMMANDS else "voiceplatform.settings.web"
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
+    settings = "worker" if command in WORKER_COMMANDS else "commands"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"voiceplatform.settings.{settings}")
+    _execute()
 
+
+def _execute() -> None:
+    """Problems that are mended outside the code are told in a line."""
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
+    except OperationalError as error:
+        # The server's own errors have a code; without one it was not reached.
+        if getattr(error.__cause__, "sqlstate", None):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        sys.exit(f"The database does not answer: {reason}\nStart the embedded servers with make run, or set DATABASE_URL.")
 
 
 if __name__ == "__main__":

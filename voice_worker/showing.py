@@ -185,8 +185,9 @@ def _print_latencies(summary: Summary, console: Console) -> None:
         if any(stage in timing.stages for stage in _STAGES):
             cells = [f"{timing.stages[stage]:.0f}" if stage in timing.stages else "" for stage in _STAGES]
             table.add_row(f"{timing.sequence} {timing.speaker}", *cells)
-    table.add_row("median", *(f"{median(found[stage]):.0f}" if found[stage] else "" for stage in _STAGES), style="bold")
-    console.print(table)
+    if table.row_count:
+        table.add_row("median", *(f"{median(found[stage]):.0f}" if found[stage] else "" for stage in _STAGES), style="bold")
+        console.print(table)
 
 
 def _print_costs(summary: Summary, console: Console) -> None:
@@ -195,7 +196,7 @@ def _print_costs(summary: Summary, console: Console) -> None:
         by_kind[line.kind] += line.cost or Decimal(0)
     parts = ", ".join(f"{_KINDS.get(kind, kind)} {_money(cost)}" for kind, cost in by_kind.items())
     total = _money(summary.cost) if summary.cost is not None else "not known yet"
-    console.print(f"  cost         {summary.currency} {total} ({parts})", markup=False, highlight=False)
+    console.print(f"  cost         {summary.currency} {total}{f' ({parts})' if parts else ''}", markup=False, highlight=False)
     there = summary.elsewhere
     missing = f" (without {', '.join(there.missing)})" if there.missing else ""
     text = f"  The same call on {there.label}: {there.currency} {_money(there.cost)}{missing}"

@@ -32,12 +32,13 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Check each dependency in the order in which others need it."""
-    checks: list[Callable[[], Finding]] = [_database, _migrations, _broker, _spool, _storage, _speech, _brain, _hosts]
+    database = _database()
+    yield database
+    checks: list[Callable[[], Finding]] = [_broker, _spool, _storage, _speech, _brain]
+    if database.ok:
+        checks = [_migrations, *checks, _hosts]
     for check in checks:
-        finding = check()
-        yield finding
-        if check is _database and not finding.ok:
-            return
+        yield check()
 
 
 def _database() -> Finding:
@@ -46,9 +47,8 @@ def _database() -> Finding:
             cursor.execute("SHOW server_version")
             return Finding("database", ok=True, detail=f"PostgreSQL {cursor.fetchone()[0]}")
     except DatabaseError as error:
-        return Finding(
-            "database", ok=False, detail=str(error).strip(), fix="Set DATABASE_URL, or start the embedded one: make run"
-        )
+        detail = str(error).strip().splitlines()[0]
+        return Finding("database", ok=False, detail=detail, fix="Set DATABASE_URL, or start the embedded one: make run")
 
 
 def _migrations() -> Finding:

@@ -86,10 +86,11 @@ class AgentPageAdmin(AgentAdmin):
         agent = self.viewable(request, object_id)
         if not self.has_simulate_permission(request):
             raise PermissionDenied
-        form = SimulationForm(request.POST or None, versions=_choices(agent))
-        if form.is_valid() and (call := self._place(request, agent, form)) is not None:
-            return redirect(f"{self.row_url('simulate', agent)}?call={call.pk}")
         call = _call_of(agent, request.GET.get("call", ""))
+        chosen = {"version": call.version_id, "persona": call.persona} if call else None
+        form = SimulationForm(request.POST or None, versions=_choices(agent), initial=chosen)
+        if form.is_valid() and (placed := self._place(request, agent, form)) is not None:
+            return redirect(f"{self.row_url('simulate', agent)}?call={placed.pk}")
         personas = list(zip(form["persona"], PERSONAS.values(), strict=True))
         context: dict[str, Any] = {"form": form, "personas": personas, "hosts_alive": alive().exists()}
         if call is not None:

@@ -39,7 +39,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         "Operations",
         [
             ("Worker hosts", "dns", "admin:calls_workerhost_changelist", "calls.view_workerhost"),
-            ("News", "outbox", "admin:tenants_outboxdelivery_changelist", "tenants.view_outboxdelivery"),
+            ("Outbox", "outbox", "admin:tenants_outboxdelivery_changelist", "tenants.view_outboxdelivery"),
             ("Audit", "policy", "admin:tenants_auditevent_changelist", "tenants.view_auditevent"),
         ],
     ),
@@ -72,4 +72,7 @@ def environment(_request: HttpRequest) -> tuple[str, str]:
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
-    return {"staff_scope": staff_scope(request)}
+    """Whose rows are in view, and the list that is open by the name the sidebar gives it."""
+    entries = (entry for _, entries in GROUPS for entry in entries)
+    list_name = next((name for name, _, url, _ in entries if request.path.startswith(reverse(url))), "")
+    return {"staff_scope": staff_scope(request), "list_name": list_name}

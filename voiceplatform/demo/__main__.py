@@ -5,10 +5,7 @@ Runs before Django is configured, because the supervisor starts the database.
 
 import argparse
 import json
-import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 
@@ -17,10 +14,13 @@ from voiceplatform.demo.steps import Step, heading, manage
 from voiceplatform.embedded import environment
 from voiceplatform.embedded.errors import EmbeddedError
 from voiceplatform.embedded.models import ModelError, ensure
+from voiceplatform.embedded.process import interrupt_when_told_to_stop, run_attached
 from voiceplatform.embedded.services import SERVICES
 from voiceplatform.embedded.supervisor import Supervisor
 
 PERSONA = "hours_and_message"
+STOPPED = 130
+"""The exit code of a command that somebody stopped."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="End after the call; the exit code says whether the check held.")
     parser.add_argument("--persona", default=PERSONA, help=f"Who calls (default {PERSONA}).")
     options = parser.parse_args(argv)
+    interrupt_when_told_to_stop()
     try:
         return _run(once=options.once, persona=options.persona)
     except (EmbeddedError, ModelError) as error:
@@ -56,7 +57,8 @@ def _run(*, once: bool, persona: str) -> int:
             return 0 if held else 1
         supervisor.start(["web", "celery", "beat", "host"])
         _invite(supervisor, seeded)
-        _wait()
+        supervisor.watch()
+        heading("Stopping …")
     return 0
 
 
@@ -76,17 +78,11 @@ def _seed(supervisor: Supervisor, *, llm_provider: str, small: bool) -> dict[str
 
 def _call(supervisor: Supervisor, *, agent_id: str, persona: str) -> bool:
     """Runs the call in a process of its own; true when it ended well and the independent check holds."""
-    command = [
-        sys.executable,
-        str(environment.PROJECT / "manage.py"),
-        "simulate_call",
-        "--agent",
-        agent_id,
-        "--persona",
-        persona,
-        "--check",
-    ]
-    return subprocess.run(command, env=supervisor.environment(), check=False).returncode == 0
+    command = [sys.executable, str(environment.PROJECT / "manage.py"), "simulate_call"]
+    code = run_attached([*command, "--agent", agent_id, "--persona", persona, "--check"], env=supervisor.environment())
+    if code == STOPPED:
+        raise KeyboardInterrupt
+    return code == 0
 
 
 def _invite(supervisor: Supervisor, seeded: dict[str, str]) -> None:
@@ -102,13 +98,6 @@ def _invite(supervisor: Supervisor, seeded: dict[str, str]) -> None:
         "  Ctrl-C stops everything. The next start takes seconds.\n"
     )
     sys.stdout.flush()
-
-
-def _wait() -> None:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
 
 
 if __name__ == "__main__":

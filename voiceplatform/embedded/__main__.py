@@ -1,9 +1,7 @@
 """`python -m voiceplatform.embedded` and `manage.py dev`: start the embedded profile, then wait or run a command with it."""
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from voiceplatform.embedded import background, environment
@@ -11,7 +9,7 @@ from voiceplatform.embedded.borrow import borrowed
 from voiceplatform.embedded.console import Console
 from voiceplatform.embedded.errors import EmbeddedError, HomeInUseError
 from voiceplatform.embedded.home import Home
-from voiceplatform.embedded.process import run_attached
+from voiceplatform.embedded.process import interrupt_when_told_to_stop, run_attached
 from voiceplatform.embedded.service import Service
 from voiceplatform.embedded.services import SERVERS, SERVICES
 from voiceplatform.embedded.supervisor import Supervisor
@@ -28,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_arguments(parser)
     options, command = parser.parse_args(arguments[:at]), arguments[at + 1 :]
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interrupt_when_told_to_stop()
     try:
         return _dispatch(options, command)
     except EmbeddedError as error:
@@ -47,10 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stop", action="store_true", help="end the supervisor that runs on this VP_HOME")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _dispatch(options: argparse.Namespace, command: list[str]) -> int:
@@ -106,18 +99,9 @@ def _supervise(
             console.say("Ctrl-C stops everything.")
         else:
             background.report_ready(ready_fd)
-        _wait(supervisor)
+        supervisor.watch()
         console.say("stopping …")
     return 0
-
-
-def _wait(supervisor: Supervisor) -> None:
-    stopped = threading.Event()
-    try:
-        while not stopped.wait(1):
-            supervisor.check()
-    except KeyboardInterrupt:
-        return
 
 
 if __name__ == "__main__":

@@ -100,6 +100,16 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def interrupt_when_told_to_stop() -> None:
+    """SIGTERM and SIGHUP stop this process as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def run_attached(command: Sequence[str], *, env: Mapping[str, str]) -> int:
     """Runs a command in the foreground and returns its exit code.
 

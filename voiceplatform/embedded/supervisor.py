@@ -135,6 +135,15 @@ class Supervisor:
         if self._broken:
             raise EmbeddedError(f"The supervisor of {self.home.root} failed: {self._broken}") from self._broken
 
+    def watch(self) -> None:
+        """Returns when somebody stops this process; raises as `check` does."""
+        try:
+            while True:
+                self.check()
+                time.sleep(1)
+        except KeyboardInterrupt:
+            return
+
     def wait_for_borrowers(self) -> None:
         """Returns when no other command uses these servers, and lets no new one in."""
         told = False

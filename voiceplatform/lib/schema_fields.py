@@ -87,19 +87,24 @@ class TableWidget(forms.Widget):
         self.columns = columns
 
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
-        rows = [*(value or []), *({} for _ in range(BLANK_ROWS))]
+        fixed = {"disabled": True} if attrs and attrs.get("disabled") else {}
+        rows = [*(value or []), *({} for _ in range(0 if fixed else BLANK_ROWS))]
+        if not rows:
+            return format_html("<p>{}</p>", "none")
         heads = format_html_join("", "<th>{}</th>", ((field.label,) for field in self.columns.values()))
-        body = format_html_join("", "<tr>{}</tr>", ((self._row(f"{name}-{index}", row),) for index, row in enumerate(rows)))
+        body = format_html_join(
+            "", "<tr>{}</tr>", ((self._row(f"{name}-{index}", row, fixed),) for index, row in enumerate(rows))
+        )
         return format_html('<table class="schema-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', heads, body)
 
-    def _row(self, prefix: str, row: Mapping[str, Any]) -> SafeString:
-        return format_html_join(
-            "", "<td>{}</td>", ((self._cell(f"{prefix}-{key}", key, field, row),) for key, field in self.columns.items())
-        )
+    def _row(self, prefix: str, row: Mapping[str, Any], attrs: Mapping[str, Any]) -> SafeString:
+        cells = ((self._cell(f"{prefix}-{key}", key, row, attrs),) for key in self.columns)
+        return format_html_join("", "<td>{}</td>", cells)
 
-    def _cell(self, name: str, key: str, field: forms.Field, row: Mapping[str, Any]) -> SafeString:
+    def _cell(self, name: str, key: str, row: Mapping[str, Any], attrs: Mapping[str, Any]) -> SafeString:
+        field = self.columns[key]
         value = field.prepare_value(row.get(key, field.initial if is_settled(field) else ""))
-        cell: SafeString = field.widget.render(name, value, {"id": f"id_{name}", "aria-label": field.label})
+        cell: SafeString = field.widget.render(name, value, {"id": f"id_{name}", "aria-label": field.label, **attrs})
         return cell
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> list[dict[str, Any]]:

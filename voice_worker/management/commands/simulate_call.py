@@ -32,9 +32,11 @@ class Command(BaseCommand):
             raise CommandError(f"There is no persona {persona!r}. Known: {', '.join(PERSONAS)}.")
         wanted = Wanted(agent=agent, tenant=tenant, persona=persona, draft=draft, variables=_variables(var))
         try:
-            call_id, is_well = _simulate(find_agent(wanted), wanted)
+            call_id, is_well, stopped = _simulate(find_agent(wanted), wanted)
         except (NoSuchAgentError, CallsError, AgentsError, TenantsError) as error:
             raise CommandError(str(error)) from error
+        if stopped:
+            sys.exit(130)
         if check:
             call_command("check_call", str(call_id))
         if not is_well:
@@ -49,7 +51,7 @@ def _variables(given: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _simulate(agent: Any, wanted: Any) -> tuple[UUID, bool]:
+def _simulate(agent: Any, wanted: Any) -> tuple[UUID, bool, bool]:
     from rich.console import Console
 
     from voice_worker.showing import Ticker, print_summary, summarise
@@ -59,8 +61,9 @@ def _simulate(agent: Any, wanted: Any) -> tuple[UUID, bool]:
     ticker = Ticker(console)
     console.print(f"{wanted.persona or 'somebody'} calls {agent.name}; loading …", style="dim", markup=False)
 
+    stop = asyncio.Event()
+
     async def run() -> UUID:
-        stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await simulate(agent, wanted, tell=ticker.tell, stop=stop)
@@ -69,4 +72,4 @@ def _simulate(agent: Any, wanted: Any) -> tuple[UUID, bool]:
     ticker.close()
     summary = summarise(call_id)
     print_summary(summary, console)
-    return call_id, summary.outcome.is_well
+    return call_id, summary.outcome.is_well, stop.is_set()

@@ -5,7 +5,7 @@ import io
 import shutil
 import wave
 
-from voiceplatform.embedded.speech.errors import SpeechError
+from voiceplatform.embedded.speech.errors import BrokenEngineError
 from voiceplatform.embedded.speech.voices import Voice
 
 _WORDS_PER_MINUTE = 165
@@ -28,7 +28,7 @@ async def espeak(*, program: str, text: str, voice: Voice, speed: float) -> tupl
     )  # fmt: skip
     sound, errors = await process.communicate(text.encode())
     if process.returncode != 0 or not sound:
-        raise SpeechError(f"espeak-ng ended with code {process.returncode}: {errors.decode(errors='replace').strip()}")
+        raise BrokenEngineError(f"espeak-ng ended with code {process.returncode}: {errors.decode(errors='replace').strip()}")
     with wave.open(io.BytesIO(sound), "rb") as wav:
         # The header of a stream does not know its length, so what lies behind it is taken as it is.
         return wav.readframes(len(sound)), wav.getframerate()

@@ -14,7 +14,8 @@ _BANDS = 80
 def log_mel(samples: Samples, *, frames: int) -> NDArray[np.float32]:
     """Shape (80, frames); what lies beyond the sound is silence."""
     padded = np.zeros(frames * HOP + _WINDOW, dtype=np.float32)
-    padded[_WINDOW // 2 : _WINDOW // 2 + len(samples)] = samples[: frames * HOP]
+    heard = samples[: frames * HOP]
+    padded[_WINDOW // 2 : _WINDOW // 2 + len(heard)] = heard
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP][:frames]
     power = np.abs(np.fft.rfft(windows * _HANN, axis=1)) ** 2
     logarithm = np.log10(np.maximum(_FILTERS @ power.T, 1e-10))

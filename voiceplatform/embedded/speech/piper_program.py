@@ -13,7 +13,7 @@ import wave
 from collections import deque
 from pathlib import Path
 
-from voiceplatform.embedded.speech.errors import SpeechError
+from voiceplatform.embedded.speech.errors import BrokenEngineError
 
 _WROTE = "Wrote "
 _SLOWEST_S = 60.0
@@ -48,9 +48,11 @@ class PiperProgram:
                 feed.write(" ".join(line.split()).encode() + b"\n")
                 await feed.drain()
                 path = await asyncio.wait_for(self._written(log), _SLOWEST_S)
-            except (TimeoutError, ConnectionError, SpeechError, asyncio.CancelledError):
+            except (TimeoutError, ConnectionError, BrokenEngineError, asyncio.CancelledError) as error:
                 # Its answer to this line must never be taken for the answer to the next.
                 await self._stop()
+                if isinstance(error, TimeoutError | ConnectionError):
+                    raise BrokenEngineError(f"Piper did not speak: {type(error).__name__}") from error
                 raise
             return _read(path)
 
@@ -71,7 +73,7 @@ class PiperProgram:
             )  # fmt: skip
         feed, log = self._process.stdin, self._process.stderr
         if feed is None or log is None:
-            raise SpeechError("Piper was started without pipes")
+            raise BrokenEngineError("Piper was started without pipes")
         return feed, log
 
     async def _written(self, log: asyncio.StreamReader) -> Path:
@@ -80,7 +82,7 @@ class PiperProgram:
             self._said.append(line)
             if _WROTE in line:
                 return Path(line.partition(_WROTE)[2])
-        raise SpeechError(f"Piper ended: {self._said[-1] if self._said else 'it said nothing'}")
+        raise BrokenEngineError(f"Piper ended: {self._said[-1] if self._said else 'it said nothing'}")
 
     async def _stop(self) -> None:
         process, self._process = self._process, None

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
-from voiceplatform.embedded.speech.errors import SpeechError, UnknownVoiceError
+from voiceplatform.embedded.speech.errors import BrokenEngineError, SpeechError, UnknownVoiceError
 from voiceplatform.embedded.speech.mel import RATE as EAR_RATE
 from voiceplatform.embedded.speech.recognition import Recogniser, timed
 from voiceplatform.embedded.speech.resample import resample, to_float
@@ -19,6 +20,7 @@ MODEL = "whisper-base-int8"
 _LARGEST_BODY = 64 << 20
 _LONGEST_TEXT = 5_000
 _RATES = range(8_000, 96_001)
+_SAMPLES = ("application/octet-stream", "audio/L16")
 _log = logging.getLogger("speech")
 
 
@@ -63,10 +65,7 @@ class SpeechServer:
         rate, language = _rate(request), request.query.get("language", "en").partition("-")[0].lower()
         if language not in recogniser.languages:
             raise SpeechError(f"{MODEL} does not know the language {language!r}")
-        body = await request.read()
-        if len(body) % 2:
-            raise SpeechError("the body must be 16-bit samples, but its length is odd")
-        sound = to_float(body)
+        sound = to_float(await _samples(request))
         heard = await asyncio.get_running_loop().run_in_executor(
             self._thread,
             lambda: timed(recogniser, resample(sound, source=rate, target=EAR_RATE), language=language),
@@ -110,10 +109,13 @@ async def errors_as_json(
         return await handler(request)
     except UnknownVoiceError as error:
         return web.json_response({"error": str(error), "known": list(VOICES)}, status=400)
+    except BrokenEngineError as error:
+        _log.exception("Request failed: %s", request.path)
+        return web.json_response({"error": str(error)}, status=503)
     except SpeechError as error:
         return web.json_response({"error": str(error)}, status=400)
     except web.HTTPException as error:
-        return web.json_response({"error": error.reason}, status=error.status)
+        return web.json_response({"error": error.text or error.reason}, status=error.status)
     except ConnectionError:
         raise
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
@@ -123,15 +125,32 @@ async def errors_as_json(
 
 def _rate(request: web.Request) -> int:
     raw = request.query.get("sample_rate", str(EAR_RATE))
-    if not raw.isdigit() or int(raw) not in _RATES:
+    if not raw.isdecimal() or int(raw) not in _RATES:
         raise SpeechError(f"sample_rate must be a whole number from {_RATES.start} to {_RATES.stop - 1}, not {raw!r}")
     return int(raw)
 
 
+async def _samples(request: web.Request) -> bytes:
+    """Anything else, a WAV file with its header, say, would be heard as noise."""
+    _require_type(request, *_SAMPLES)
+    body = await request.read()
+    if not body:
+        raise SpeechError("the body is empty: it must be 16-bit samples")
+    if len(body) % 2:
+        raise SpeechError("the body must be 16-bit samples, but its length is odd")
+    return body
+
+
+def _require_type(request: web.Request, *known: str) -> None:
+    if request.content_type.lower() not in {each.lower() for each in known}:
+        raise web.HTTPUnsupportedMediaType(text=f"the body must be {' or '.join(known)}, not {request.content_type}")
+
+
 async def _json(request: web.Request) -> dict[str, object]:
+    _require_type(request, "application/json")
     try:
         body = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, LookupError) as error:
         raise SpeechError("the body must be JSON") from error
     if not isinstance(body, dict):
         raise SpeechError("the body must be a JSON object")
@@ -144,6 +163,7 @@ def _speech_request(body: dict[str, object]) -> tuple[str, str, float]:
         raise SpeechError(f"text must be a string of at most {_LONGEST_TEXT} characters")
     if not isinstance(voice, str):
         raise SpeechError("voice must be a string")
-    if not isinstance(speed, int | float) or isinstance(speed, bool):
+    if not isinstance(speed, int | float) or isinstance(speed, bool) or not math.isfinite(speed):
         raise SpeechError("speed must be a number")
-    return text, voice, float(speed)
+    # Half of a character that was cut in two cannot be handed to a program.
+    return text.encode(errors="ignore").decode(), voice, float(speed)
