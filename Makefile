@@ -33,6 +33,9 @@ test: $(VENV)/installed-dev ## Run the tests on a PostgreSQL and Valkey of their
 test-slow: $(VENV)/installed-dev ## Run the tests that speak and think for real
 	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -m slow $(ARGS)
 
+bench: $(VENV)/installed-dev ## Measure, e.g. make bench ARGS="session_cpu" or ARGS="conversation --runs 2"
+	@VP_HOME=$(CURDIR)/.vp-bench $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m benchmarks.$(or $(ARGS),session_cpu)
+
 lint: $(VENV)/installed-dev ## Format check, lint, types, import walls, migrations
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -46,4 +49,4 @@ lock: $(VENV)/installed-dev ## Pin requirements*.in with hashes
 	@for name in requirements requirements-embedded requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; done
 
-.PHONY: help setup demo run test test-slow lint format lock
+.PHONY: help setup demo run test test-slow bench lint format lock

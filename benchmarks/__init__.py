@@ -1,4 +1,4 @@
-"""Measurements of the platform. Each is a module: `manage.py dev --only postgres,valkey -- python -m benchmarks.<name>`."""
+"""Measurements of the platform. Each is a module: `make bench ARGS="<name> [options]"`."""
 
 import os
 
