@@ -88,7 +88,7 @@ class Variable(Section):
 
 
 class Brain(Section):
-    """The language model."""
+    """Who writes the agent's answers, and who takes over when that fails."""
 
     provider: str = setting("local", "Provider", "Who runs the language model.", max_length=40)
     model: str = setting("default", "Model", "A model of this provider.", max_length=80)
@@ -101,7 +101,7 @@ class Brain(Section):
 
 
 class Hearing(Section):
-    """Speech recognition."""
+    """Who turns what callers say into text."""
 
     provider: str = setting("local", "Provider", "Who turns speech into text.", max_length=40)
     model: str = setting("whisper-base", "Model", "A model of this provider.", max_length=80)
@@ -117,7 +117,7 @@ class Hearing(Section):
 
 
 class Speaking(Section):
-    """The agent's voice."""
+    """What callers hear."""
 
     provider: str = setting("local", "Provider", "Who turns text into speech.", max_length=40)
     model: str = setting("piper", "Model", "A model of this provider.", max_length=80)

@@ -56,8 +56,18 @@ def money(amount: Decimal | None, currency: str) -> str:
     if amount is None:
         return EMPTY
     places = 2 if abs(amount) >= 1 or amount == 0 else 4 if abs(amount) >= Decimal("0.01") else 6
+    return _signed(amount, currency, places=places)
+
+
+def _signed(amount: Decimal, currency: str, *, places: int) -> str:
     sign = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency)
     return f"{sign}{amount:,.{places}f}" if sign else f"{amount:,.{places}f} {currency}"
+
+
+def price(amount: Decimal, currency: str) -> str:
+    """What one unit costs, with every digit that counts: $0.741 or $30.00."""
+    digits = amount.normalize().as_tuple().exponent
+    return _signed(amount, currency, places=max(2, -digits if isinstance(digits, int) else 0))
 
 
 def quantity(value: Decimal | float) -> str:

@@ -43,12 +43,10 @@ def settings_page(
             return redirect(admin.row_url("change", agent))
     if refused is not None:
         show_errors(form, refused)
-        messages.error(request, "Nothing was published: please correct what is marked below.")
     if version.is_published:
         _disable(form)
-    return admin.agent_page(
-        request, agent, tab="change", template="admin/agents/agent/settings.html", version=version, form=form, note_form=note
-    )
+    context = {"version": version, "form": form, "note_form": note, "refused": refused is not None}
+    return admin.agent_page(request, agent, tab="change", template="admin/agents/agent/settings.html", **context)
 
 
 def tools_page(admin: "AgentAdmin", request: HttpRequest, agent: Agent) -> HttpResponseBase:

@@ -1,5 +1,6 @@
 """What the page of one call shows, read in a fixed number of queries."""
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -110,8 +111,20 @@ def _tool(tool: ToolCall) -> dict[str, Any]:
         "title": TOOLS[tool.key].title if tool.key in TOOLS else tool.key,
         "tone": tones[ToolCall.Status(tool.status)],
         "arguments": [(name.replace("_", " "), in_words(value)) for name, value in tool.arguments.items()],
+        "told": _told(tool.output),
         "at": clock(tool.started_ms),
     }
+
+
+def _told(output: str) -> list[tuple[str, str]]:
+    """What a tool told the agent, name by name; whether it went well is told by its status."""
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        return [("answer", output)] if output else []
+    return [(name.replace("_", " "), in_words(value)) for name, value in answer.items() if name != "ok"]
 
 
 def _event(event: CallEvent, call: Call) -> dict[str, Any]:

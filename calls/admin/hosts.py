@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 
 from calls.models import WorkerHost
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
-from tenants.display import badge, moment
+from tenants.display import EMPTY, badge, moment
 
 SILENT_AFTER = timedelta(seconds=15)
 
@@ -54,7 +54,7 @@ class WorkerHostAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
 
     @admin.display(description="busy")
     def busy(self, host: WorkerHost) -> str:
-        return f"{len(host.job_ids)} of {host.slots}"
+        return EMPTY if host.retired_at else f"{len(host.job_ids)} of {host.slots}"
 
     @admin.display(description="last beat", ordering="last_beat_at")
     def beat(self, host: WorkerHost) -> str:

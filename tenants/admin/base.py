@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
@@ -62,14 +63,19 @@ class ConsoleAdmin(ModelAdmin):
         return [column for column in columns if column != "tenant" or current_scope() is EVERYONE]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        if is_tenant_owned(self.model) and current_scope() is EVERYONE:
-            return False
+        return not self._wants_tenant() and self.may_add(request)
+
+    def may_add(self, request: HttpRequest) -> bool:
+        """Whether these rows are added by hand, and by this person, once a tenant has been chosen."""
         allowed: bool = super().has_add_permission(request)
         return allowed
 
+    def _wants_tenant(self) -> bool:
+        return is_tenant_owned(self.model) and current_scope() is EVERYONE
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        wants_tenant = is_tenant_owned(self.model) and current_scope() is EVERYONE and super().has_add_permission(request)
-        return super().changelist_view(request, {"wants_tenant": wants_tenant, **(extra_context or {})})
+        shown = {"title": capfirst(self.opts.verbose_name_plural), "wants_tenant": self._wants_tenant() and self.may_add(request)}
+        return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -151,7 +157,7 @@ class ReadOnlyAdminMixin:
 
     warn_unsaved_form = False
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def may_add(self, request: HttpRequest) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter
 
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
 from tenants.admin.forms import ReasonForm
-from tenants.display import badge, moment
+from tenants.display import EMPTY, badge, moment
 from tenants.models import OutboxDelivery
 from tenants.services.delivery import revive
 from tenants.staff import staff_user
@@ -33,7 +33,7 @@ class OutboxDeliveryAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
     actions = None
     fields = ["tenant", "topic", "subscriber", "state", "attempts", "due", "settled", "last_error"]
     change_form_outer_before_template = "admin/tenants/outboxdelivery/head.html"
-    empty_title = "No news yet"
+    empty_title = "Nothing to deliver yet"
     empty_hint = "What happens to a call is told here to the parts that count, rate and report it."
 
     @admin.display(description="due", ordering="next_at")
@@ -54,7 +54,7 @@ class OutboxDeliveryAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
 
     @admin.display(description="last error")
     def trouble(self, delivery: OutboxDelivery) -> str:
-        return delivery.last_error[:100]
+        return delivery.last_error[:100] or EMPTY
 
     def has_revive_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tenants.change_outboxdelivery")

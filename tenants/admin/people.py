@@ -11,7 +11,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from tenants.admin.base import ConsoleAdmin
-from tenants.display import moment
+from tenants.display import EMPTY, moment
 from tenants.models import Membership, User
 from tenants.staff import staff_scope
 
@@ -22,6 +22,7 @@ class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
 
     form = UserChangeForm
     add_form = UserCreationForm
+    add_fieldsets = DjangoUserAdmin.add_fieldsets  # Unfold's admin brings an empty one
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "full_name", "email", "is_staff", "is_superuser", "last_seen"]
     list_filter = [("is_staff", BooleanRadioFilter), ("is_active", BooleanRadioFilter)]
@@ -59,7 +60,7 @@ class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
 
     @admin.display(description="name")
     def full_name(self, user: User) -> str:
-        return user.get_full_name()
+        return user.get_full_name() or EMPTY
 
     @admin.display(description="last signed in", ordering="last_login")
     def last_seen(self, user: User) -> Any:

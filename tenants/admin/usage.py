@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
-from tenants.display import badge, moment, money, quantity
+from tenants.display import badge, moment, money, price, quantity
 from tenants.models import DefaultRate, TenantRate, UsageRecord
 
 
@@ -28,7 +28,7 @@ class RateAdmin(ConsoleAdmin):
     @admin.display(description="price", ordering="price")
     def price_text(self, rate: DefaultRate | TenantRate) -> str:
         per = "" if rate.per == 1 else f"{quantity(rate.per)} "
-        return f"{money(rate.price, rate.currency)} per {per}{rate.get_unit_display()}"
+        return f"{price(rate.price, rate.currency)} per {per}{rate.get_unit_display()}"
 
     @admin.display(description="holds from", ordering="effective_from")
     def effective(self, rate: DefaultRate | TenantRate) -> str:

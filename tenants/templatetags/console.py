@@ -23,6 +23,11 @@ def money(amount: Decimal | None, currency: str) -> str:
 
 
 @register.simple_tag
+def price(amount: Decimal, currency: str) -> str:
+    return display.price(amount, currency)
+
+
+@register.simple_tag
 def badge(text: str, tone: str = "neutral") -> SafeString:
     return display.badge(text, tone)
 

@@ -1,5 +1,6 @@
 """Changing, publishing and trying an agent."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +81,15 @@ def test_errors_stand_at_their_fields(staff: Callable[..., Client], house: House
     assert draft.settings == before
 
 
+def test_a_form_shown_again_does_not_grow(staff: Callable[..., Client], house: House) -> None:
+    draft = with_draft(house)
+    client = staff(house.tenant, *EDITOR)
+    rows = {f"variables-{row}-{key}": "" for row in range(3) for key in ("name", "type", "default", "example")}
+    page = client.post(url_of(house.agent), filled_in(draft, **rows, **{"speaking.speed": "9"})).content.decode()
+    assert "Nothing was saved" in page
+    assert page.count('-name"') == client.get(url_of(house.agent)).content.decode().count('-name"')
+
+
 def test_publishing_needs_its_permission_and_moves_calls_to_the_draft(staff: Callable[..., Client], house: House) -> None:
     draft = with_draft(house)
     assert staff(house.tenant, *EDITOR).post(url_of(house.agent, "publish")).status_code == 403
@@ -100,7 +110,12 @@ def test_what_publishing_refuses_is_marked_at_its_field(staff: Callable[..., Cli
     response = staff(house.tenant, *EDITOR, "publish_agent").post(url_of(house.agent, "publish"))
     assert response.status_code == 200
     assert list(response.context["form"].errors) == ["instructions"]
-    assert "first_nam" in response.content.decode()
+    page = response.content.decode()
+    assert "first_nam" in page
+    assert "Known: agent_name, business_name" in page
+    assert "Nothing was published" in page
+    assert 'href="#field-instructions"' in page
+    assert 'id="field-instructions"' in page
     with tenant_scope(house.tenant):
         draft.refresh_from_db()
     assert not draft.is_published
@@ -111,6 +126,7 @@ def test_a_published_version_is_shown_but_not_saved(staff: Callable[..., Client]
     page = client.get(url_of(house.agent)).content.decode()
     assert "which is published and cannot change" in page
     assert "Save draft" not in page
+    assert 'name="variables-' not in page
     version = house.agent.published_version
     assert version is not None
     assert client.post(url_of(house.agent), filled_in(version, instructions="Changed")).status_code == 403
@@ -171,6 +187,7 @@ def test_simulating_writes_a_queued_call(staff: Callable[..., Client], house: Ho
     assert response["Location"] == f"{url}?call={call.pk}"
     followed = client.get(response["Location"]).content.decode()
     assert 'hx-trigger="every 2s' in followed
+    assert re.search(r'value="says_little"[^>]*\schecked[\s>]', followed), "the next call is like this one unless told otherwise"
     assert "Nothing said yet" in followed
 
 

@@ -101,6 +101,24 @@ def test_tools_stand_between_the_turns_around_them(root: Client, house: House) -
     assert order == sorted(order)
 
 
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ('{"ok": true, "say": "Your message is noted."}', [("say", "Your message is noted.")]),
+        ('{"ok": true}', []),
+        ('{"ok": false, "missing": ["phone"]}', [("missing", "phone")]),
+        ("cut off {", [("answer", "cut off {")]),
+        ("[1]", [("answer", "[1]")]),
+        ("", []),
+    ],
+)
+def test_what_a_tool_told_the_agent_is_in_words(root: Client, house: House, output: str, told: list[tuple[str, str]]) -> None:
+    with tenant_scope(house.tenant):
+        ToolCall.objects.filter(call=house.call).update(output=output)
+    response = root.get(reverse("admin:calls_call_change", args=[house.call.pk]))
+    assert [tool["told"] for tool in response.context["tools"]] == [told]
+
+
 def test_an_empty_call_says_so(root: Client, make_house: Callable[..., House]) -> None:
     house = make_house()
     with tenant_scope(house.tenant):
@@ -115,6 +133,8 @@ def test_a_running_call_is_followed_until_it_ends(root: Client, make_house: Call
     house = make_house(status="in_progress", finalized=False)
     assert 'hx-trigger="every 2s' in page_of(root, house)
     assert "turn 3" in page_of(root, house, "live")
+    assert "Answers heard after" not in page_of(root, house), "figures that would not follow the call"
+    assert page_of(root, house).count("vp-live") == 1, "a state that would not follow the call"
     with tenant_scope(house.tenant):
         Call.objects.filter(pk=house.call.pk).update(
             status="ended", disposition="completed", ended_reason="end_call", ended_at=house.call.answered_at

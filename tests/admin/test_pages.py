@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants.models import OutboxDelivery, Tenant
+from tenants.models import OutboxDelivery, Tenant, User
 from tenants.scope import tenant_scope
 from tests.admin.conftest import House
 
@@ -96,6 +96,24 @@ def test_records_cannot_be_added_changed_or_deleted(root_of: Callable[[Tenant], 
     assert client.post(reverse("admin:calls_call_delete", args=[house.call.pk]), {"post": "yes"}).status_code == 403
     assert client.post(reverse("admin:calls_message_delete", args=[house.message.pk]), {"post": "yes"}).status_code == 403
     assert client.post(reverse("admin:agents_agent_delete", args=[house.agent.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_only_what_is_added_by_hand_asks_for_a_tenant_first(root: Client, house: House) -> None:
+    asking = {name for name in LISTS if root.get(reverse(f"admin:{name}_changelist")).context["wants_tenant"]}
+    assert asking == {"agents_agent", "tenants_tenantrate"}
+
+
+def test_a_list_has_the_name_the_sidebar_gives_it(root: Client, house: House) -> None:
+    for name, title in {"tenants_user": "People", "tenants_outboxdelivery": "Outbox", "tenants_tenant": "Tenants"}.items():
+        assert root.get(reverse(f"admin:{name}_changelist")).context["list_name"] == title
+
+
+def test_a_person_is_added_with_a_password(root: Client) -> None:
+    url, password = reverse("admin:tenants_user_add"), "correct-horse-battery"
+    assert 'name="password1"' in root.get(url).content.decode()
+    data = {"username": "kim", "usable_password": "true", "password1": password, "password2": password}
+    assert root.post(url, data).status_code == 302
+    assert User.objects.get(username="kim").check_password(password)
 
 
 def test_news_that_failed_for_good_is_tried_again_by_those_who_may(staff: Callable[..., Client], house: House) -> None:

@@ -110,10 +110,13 @@ class TableWidget(forms.Widget):
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> list[dict[str, Any]]:
         parts = [key.removeprefix(f"{name}-").split("-", 1) for key in data if key.startswith(f"{name}-")]
         rows = sorted({int(part[0]) for part in parts if len(part) == 2 and part[0].isascii() and part[0].isdigit()})
-        return [
+        found = [
             {key: field.widget.value_from_datadict(data, files, f"{name}-{row}-{key}") for key, field in self.columns.items()}
             for row in rows
         ]
+        while found and is_blank(found[-1], self.columns):
+            found.pop()  # else a form that is shown again would grow by its blank rows
+        return found
 
     def value_omitted_from_data(self, data: Mapping[str, Any], files: Any, name: str) -> bool:
         return not any(key.startswith(f"{name}-") for key in data)
@@ -131,7 +134,7 @@ class TableField(forms.Field):
         self._kept: list[int] = []
 
     def clean(self, value: Any) -> list[dict[str, Any]]:
-        self._kept = [index for index, row in enumerate(value or []) if not self._is_blank(row)]
+        self._kept = [index for index, row in enumerate(value or []) if not is_blank(row, self.columns)]
         cleaned = [self._clean_row(value[index], number=index + 1) for index in self._kept]
         problems = [problem for _, found in cleaned for problem in found]
         if problems:
@@ -146,9 +149,6 @@ class TableField(forms.Field):
         row = self._kept[int(index)] if int(index) < len(self._kept) else int(index)
         return f"Row {row + 1}, {self.columns[key].label}: " if key in self.columns else f"Row {row + 1}: "
 
-    def _is_blank(self, row: Mapping[str, Any]) -> bool:
-        return not any(str(row[key] or "").strip() for key, field in self.columns.items() if not is_settled(field))
-
     def _clean_row(self, row: Mapping[str, Any], *, number: int) -> tuple[dict[str, Any], list[str]]:
         cleaned: dict[str, Any] = {}
         problems: list[str] = []
@@ -158,6 +158,10 @@ class TableField(forms.Field):
             except forms.ValidationError as error:
                 problems += [f"Row {number}, {field.label}: {message}" for message in error.messages]
         return cleaned, problems
+
+
+def is_blank(row: Mapping[str, Any], columns: Mapping[str, forms.Field]) -> bool:
+    return not any(str(row[key] or "").strip() for key, field in columns.items() if not is_settled(field))
 
 
 def is_settled(field: forms.Field) -> bool:

@@ -14,6 +14,7 @@
   const length = timeline ? Number(timeline.dataset.duration) : 0;
   let marked = null;
   let wanted = null;
+  let sought = 0; // when somebody last asked for a place
 
   const element = (sequence) => document.getElementById(`turn-${sequence}`);
 
@@ -35,6 +36,13 @@
     return found;
   }
 
+  // A long way is jumped: gliding over pages that are not there yet would fetch them all and miss the place.
+  function reveal(turn) {
+    const box = transcript.getBoundingClientRect();
+    const way = turn.getBoundingClientRect().top - box.top - box.height / 3;
+    transcript.scrollTo({ top: transcript.scrollTop + way, behavior: Math.abs(way) > 2 * box.height ? "instant" : "auto" });
+  }
+
   function show(sequence, { page, scroll }) {
     const turn = element(sequence);
     if (!turn) {
@@ -49,11 +57,7 @@
       if (marked) marked.classList.remove("vp-speaking");
       turn.classList.add("vp-speaking");
       marked = turn;
-      if (scroll) {
-        const box = transcript.getBoundingClientRect();
-        const place = turn.getBoundingClientRect();
-        transcript.scrollTop += place.top - box.top - box.height / 3;
-      }
+      if (scroll) reveal(turn);
     }
   }
 
@@ -65,6 +69,7 @@
   }
 
   function seek(ms) {
+    sought = Date.now();
     movePlayhead(ms);
     if (audio) {
       audio.currentTime = ms / 1000;
@@ -127,7 +132,10 @@
       if (event.key === "Enter" && event.target.matches("[data-start]")) play(event.target);
     });
     transcript.addEventListener("htmx:load", () => {
-      if (wanted === null || !element(wanted)) return;
+      if (wanted === null || !element(wanted)) {
+        if (marked && Date.now() - sought < 2000) reveal(marked); // a page above it has grown
+        return;
+      }
       const turn = turns.find((candidate) => candidate[0] === wanted);
       wanted = null;
       if (turn) show(turn[0], { page: turn[3], scroll: true });
@@ -140,6 +148,7 @@
     const turn = turns.find((candidate) => candidate[0] === Number(link.dataset.goto));
     if (!turn) return;
     event.preventDefault();
+    sought = Date.now();
     transcript.scrollIntoView({ block: "nearest" });
     show(turn[0], { page: turn[3], scroll: true });
   });
