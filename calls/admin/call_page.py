@@ -25,7 +25,8 @@ ANSWERS_PER_PAGE = 40
 
 def page_context(call: Call, *, may_listen: bool, user_id: UUID) -> dict[str, Any]:
     turns = transcript.timings(call)
-    tools = [_tool(tool) for tool in ToolCall.objects.filter(call=call)]
+    used = tools_of(call)
+    tools = [_tool(tool) for tool in used]
     recording = Recording.objects.filter(call=call).first()
     context = {
         **head_context(call),
@@ -44,11 +45,15 @@ def page_context(call: Call, *, may_listen: bool, user_id: UUID) -> dict[str, An
         "pages": transcript.page_numbers(len(turns)),
         "events": [_event(event, call) for event in CallEvent.objects.filter(call=call)[:EVENTS_SHOWN]],
         **transcript.page_of(call, number=0),
-        **waterfall_context(turns, page=0),
+        **waterfall_context(turns, tools=used, page=0),
         **cost_context(call),
         **snapshot_context(call),
     }
     return context if call.status == Call.Status.ENDED else {**context, **live_context(call)}
+
+
+def tools_of(call: Call) -> list[ToolCall]:
+    return list(ToolCall.objects.filter(call=call))
 
 
 def head_context(call: Call) -> dict[str, Any]:
@@ -72,8 +77,9 @@ def live_context(call: Call) -> dict[str, Any]:
     }
 
 
-def waterfall_context(turns: Sequence[Mapping[str, Any]], *, page: int) -> dict[str, Any]:
-    everything = waterfall.answers(turns)
+def waterfall_context(turns: Sequence[Mapping[str, Any]], *, tools: Sequence[ToolCall], page: int) -> dict[str, Any]:
+    ended_ms = [tool.started_ms + (tool.duration_ms or 0) for tool in tools if tool.started_ms is not None]
+    everything = waterfall.answers(turns, tools_ended_ms=ended_ms)
     shown = everything[page * ANSWERS_PER_PAGE : (page + 1) * ANSWERS_PER_PAGE]
     more = len(everything) > (page + 1) * ANSWERS_PER_PAGE
     return {

@@ -129,7 +129,8 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
 
     def waterfall_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         call = self.viewable(request, object_id)
-        context = call_page.waterfall_context(transcript.timings(call), page=_number(request.GET.get("page")))
+        used = call_page.tools_of(call)
+        context = call_page.waterfall_context(transcript.timings(call), tools=used, page=_number(request.GET.get("page")))
         return TemplateResponse(request, "admin/calls/call/waterfall_rows.html", {"urls": self.urls_of(call), **context})
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:

@@ -1,6 +1,6 @@
 """The picture of where each answer's time went, from the end of the caller's speech to the first sound."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import median, quantiles
@@ -9,10 +9,11 @@ from typing import Any
 STAGES = (
     ("transcription", "Transcription", "Until the final text of what the caller said was there."),
     ("end_of_turn", "End-of-turn wait", "The rest of the wait until the agent decided that the caller had finished."),
+    ("tool", "Tool, chosen and run", "Until the language model had chosen a tool and the tool had run."),
     ("llm", "Model, first words", "Until the language model began to answer."),
     ("voice", "Voice, first sound", "Until the voice began to speak."),
 )
-WORDS = {"transcription": "text", "end_of_turn": "wait", "llm": "model", "voice": "voice"}
+WORDS = {"transcription": "text", "end_of_turn": "wait", "tool": "tool", "llm": "model", "voice": "voice"}
 LONGEST_MS = 10_000  # a longer wait is cut off in the picture, never in the numbers
 STEPS_MS = (100, 200, 250, 500, 1_000, 2_000, 2_500)
 
@@ -62,36 +63,36 @@ class Waterfall:
     count: int = 0
 
 
-def answers(turns: Iterable[Mapping[str, Any]]) -> list[Answer]:
+def answers(turns: Iterable[Mapping[str, Any]], *, tools_ended_ms: Sequence[int] = ()) -> list[Answer]:
     """Answers in order; the caller's own turn before an answer holds its transcription and waiting times."""
     result: list[Answer] = []
-    before: Mapping[str, Any] = {}
+    before: Mapping[str, Any] | None = None
     for turn in turns:
-        metrics = turn["metrics"] or {}
         if turn["speaker"] == "caller":
-            before = metrics
+            before = turn
             continue
-        answer = _answer(turn, {**_only(before, "transcription_delay", "end_of_turn_delay"), **metrics})
-        before = {}
+        answer = _answer(turn, before, tools_ended_ms)
+        before = None
         if answer.stages or answer.heard_ms is not None:
             result.append(answer)
     return result
 
 
-def _only(metrics: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: metrics[name] for name in names if name in metrics}
-
-
-def _answer(turn: Mapping[str, Any], metrics: Mapping[str, Any]) -> Answer:
-    transcription = _ms(metrics, "transcription_delay")
-    wait = _ms(metrics, "end_of_turn_delay")
+def _answer(turn: Mapping[str, Any], before: Mapping[str, Any] | None, tools_ended_ms: Sequence[int]) -> Answer:
+    metrics, heard = turn["metrics"] or {}, (before or {}).get("metrics") or {}
+    transcription = _ms(heard, "transcription_delay")
+    wait = _ms(heard, "end_of_turn_delay")
+    tool = _tool_ms(turn, before, tools_ended_ms, waited_ms=wait or 0)
     if wait is not None and transcription is not None:
         # Both clocks run from the end of speech, so the transcription lies inside the wait.
         transcription, wait = min(transcription, wait), max(wait - transcription, 0)
+    first_words = _ms(metrics, "llm_ttft")
     stages = {
         "transcription": transcription,
         "end_of_turn": wait,
-        "llm": _ms(metrics, "llm_ttft"),
+        "tool": tool,
+        # A tool that says its answer itself leaves no words to wait for.
+        "llm": None if tool is not None and not first_words else first_words,
         "voice": _ms(metrics, "tts_ttfb"),
     }
     return Answer(
@@ -103,6 +104,16 @@ def _answer(turn: Mapping[str, Any], metrics: Mapping[str, Any]) -> Answer:
         overlap_ms=_ms(metrics, "overlap"),
         interrupted=turn["interrupted"],
     )
+
+
+def _tool_ms(
+    turn: Mapping[str, Any], before: Mapping[str, Any] | None, tools_ended_ms: Sequence[int], *, waited_ms: float
+) -> float | None:
+    """From the end of the caller's turn until the last tool before this answer had run."""
+    if before is None or before["ended_ms"] is None or turn["started_ms"] is None:
+        return None
+    within = [at for at in tools_ended_ms if before["ended_ms"] <= at <= turn["started_ms"]]
+    return max(0.0, max(within) - before["ended_ms"] - waited_ms) if within else None
 
 
 def _ms(metrics: Mapping[str, Any], name: str) -> float | None:

@@ -33,6 +33,20 @@ def test_an_answer_takes_its_first_stages_from_the_callers_turn_before_it() -> N
     assert found[1].stages == {"llm": 300}
 
 
+def test_an_answer_through_a_tool_waits_for_the_tool() -> None:
+    found = waterfall.answers(
+        [
+            turn(1, "caller", ended_ms=1000, metrics={"transcription_delay": 100, "end_of_turn_delay": 400}),
+            turn(2, "agent", started_ms=3500, metrics={"llm_ttft": 0, "tts_ttfb": 90}),
+            turn(3, "caller", ended_ms=5000),
+            turn(4, "agent", started_ms=6000, metrics={"llm_ttft": 700}),
+        ],
+        tools_ended_ms=[900, 3300],
+    )
+    assert found[0].stages == {"transcription": 100, "end_of_turn": 300, "tool": 1900, "voice": 90}
+    assert found[1].stages == {"llm": 700}
+
+
 def test_stages_are_stacked_on_one_scale() -> None:
     answer = waterfall.Answer(1, 0, {"transcription": 100, "end_of_turn": 300, "llm": 500, "voice": 100}, heard_ms=1000)
     drawn = waterfall.draw([answer], [answer])

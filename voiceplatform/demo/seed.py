@@ -11,6 +11,7 @@ from agents.services import create_agent, publish, save_draft, start_draft
 from tenants.models import Tenant, User
 from tenants.scope import tenant_scope
 from tenants.services.tenants import create_tenant
+from voiceplatform.embedded.home import STAFF_LOGIN
 
 TENANT_NAME = "Bright Smile Dental"
 TENANT_SLUG = "bright-smile"
@@ -79,7 +80,7 @@ def _agent(*, llm: str, model: str) -> Agent:
 
 def _staff_password() -> str:
     """The staff password, kept in a private file so that a later start can show it again."""
-    kept: Path = settings.VP_HOME / "staff-password"
+    kept: Path = settings.VP_HOME / STAFF_LOGIN
     user = User.objects.filter(username=STAFF_USERNAME).first()
     if user is not None and kept.is_file():
         return kept.read_text().strip()

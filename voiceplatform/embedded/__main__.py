@@ -8,7 +8,7 @@ from voiceplatform.embedded import background, environment
 from voiceplatform.embedded.borrow import borrowed
 from voiceplatform.embedded.console import Console
 from voiceplatform.embedded.errors import EmbeddedError, HomeInUseError
-from voiceplatform.embedded.home import Home
+from voiceplatform.embedded.home import STAFF_LOGIN, Home
 from voiceplatform.embedded.process import interrupt_when_told_to_stop, run_attached
 from voiceplatform.embedded.service import Service
 from voiceplatform.embedded.services import SERVERS, SERVICES
@@ -94,7 +94,7 @@ def _supervise(
             supervisor.wait_for_borrowers()
             return code
         if web := supervisor.urls.get("web"):
-            console.say(f"web at {web}/admin/")
+            console.say(f"web at {web}/admin/ ({_sign_in(home)})")
         if ready_fd is None:
             console.say("Ctrl-C stops everything.")
         else:
@@ -102,6 +102,11 @@ def _supervise(
         supervisor.watch()
         console.say("stopping …")
     return 0
+
+
+def _sign_in(home: Home) -> str:
+    kept = home.root / STAFF_LOGIN
+    return f"user admin, password in {kept}" if kept.is_file() else "make demo or manage.py createsuperuser gives you a login"
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from voiceplatform.embedded.errors import EmbeddedError
 MARKER = ".voiceplatform"
 KNOWN = {MARKER, "run", "logs", "models", "postgres", "valkey", "spool", "files", "secrets.json"}
 
+STAFF_LOGIN = "staff-password"
+"""The file with the password of the demo's staff login."""
+
 
 @dataclass(frozen=True)
 class Secrets:
