@@ -1,14 +1,19 @@
 """The walls of the house: sizes, layers and what a process may load."""
 
 import ast
+import json
+import os
+import socket
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
+INTERFACES = {"admin", "api", "tasks"}
 APPS = ["voiceplatform", "tenants", "agents", "calls", "campaigns", "knowledge", "integrations", "analytics", "voice_worker"]
 
 
@@ -51,19 +56,57 @@ def test_every_child_of_the_composition_package_is_in_the_layer_contract() -> No
         ),
         (
             "worker",
-            "import voice_worker.entrypoint",
-            ["campaigns", "analytics", "rest_framework", "unfold", "celery.app.task", "calls.tasks", "calls.admin", "piper"],
+            "import voice_worker.forkserver",
+            ["campaigns", "analytics", "rest_framework", "unfold", "django.contrib.admin", "celery.app.task", "piper"],
         ),
     ],
 )
 def test_a_process_loads_only_what_it_needs(settings: str, load: str, absent: list[str]) -> None:
-    program = f"import django; django.setup(); {load}; import sys; print([m for m in {absent!r} if m in sys.modules])"
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=PROJECT,
-        env={**__import__("os").environ, "DJANGO_SETTINGS_MODULE": f"voiceplatform.settings.{settings}"},
-        capture_output=True,
-        text=True,
-        check=False,
+    loaded = printed_by(
+        f"import django; django.setup(); {load}; import sys, json; print(json.dumps(list(sys.modules)))", settings
     )
-    assert result.stdout.strip().splitlines()[-1:] == ["[]"], result.stdout + result.stderr
+    assert [name for name in absent if name in loaded] == []
+    if settings == "worker":
+        kinds = {name for name in loaded if name.partition(".")[0] in APPS and name.split(".")[-1] in INTERFACES}
+        assert kinds == set()
+
+
+PRELOADS = """
+import json, os, sys, threading
+seen = []
+def note(event, data):
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
+        seen.append([event, str(data[-1] if event != "socket.getaddrinfo" else data[0])])
+sys.addaudithook(note)
+import voice_worker.forkserver
+files = [os.readlink(link) for link in map("/proc/self/fd/{}".format, os.listdir("/proc/self/fd")) if os.path.lexists(link)]
+print(json.dumps({
+    "network": seen,
+    "sockets": [name for name in files if name.startswith("socket:")],
+    "threads": [thread.name for thread in threading.enumerate()],
+    "tasks": len(os.listdir("/proc/self/task")),
+}))
+"""
+
+
+def test_what_the_forkserver_preloads_leaves_nothing_for_jobs_to_inherit() -> None:
+    """No connection, no open socket, no thread, not even one of C code."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        env = {"DATABASE_URL": f"postgres://a:b@127.0.0.1:{port}/c?connect_timeout=2", "REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+        found = printed_by(PRELOADS, "worker", OPENBLAS_NUM_THREADS="1", **env)
+        server.setblocking(False)
+        # No hook sees what the database's C library connects to.
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    # urllib3 tries once whether there is IPv6, on a socket that it closes.
+    assert [event for event in found["network"] if event != ["socket.bind", "('::1', 0)"]] == []
+    assert (found["sockets"], found["threads"], found["tasks"]) == ([], ["MainThread"], 1)
+
+
+def printed_by(program: str, settings: str, **env: str) -> Any:
+    """The JSON in the last line that a fresh process prints."""
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": f"voiceplatform.settings.{settings}", **env}
+    result = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return json.loads(result.stdout.splitlines()[-1])

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -59,7 +59,7 @@ class LocalHost:
     async def run(self) -> None:
         await asyncio.to_thread(warm_up)
         await self._register()
-        duties = [self._heart.run(), self._listen(), self._sweep(), self._kill_overdue()]
+        duties = [self._heart.run, self._listen, self._sweep, self._kill_overdue]
         tasks = [asyncio.create_task(_endlessly(duty)) for duty in duties]
         logger.info("the host takes calls", slots=self._slots, host_id=str(self._heart.host_id))
         try:
@@ -206,9 +206,11 @@ async def _any(*events: asyncio.Event, timeout_s: float) -> None:
         wait.cancel()
 
 
-async def _endlessly(duty: Coroutine[Any, Any, None]) -> None:
-    try:
-        await duty
-    except Exception:
-        logger.exception("a duty of the host ended")
-        raise
+async def _endlessly(duty: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """A host that no longer beats or hands in, but takes calls, would be worse than one that tries again."""
+    while True:
+        try:
+            await duty()
+        except Exception:
+            logger.exception("a duty of the host failed and begins anew")
+        await asyncio.sleep(_RECONNECT_S)

@@ -53,7 +53,7 @@ class Spool:
 
     def waiting(self) -> list[UUID]:
         """The calls whose records are not all handed in, those still running included."""
-        return [call_id for call_id, folder in self._folders() if any(folder.iterdir())]
+        return [call_id for call_id, folder in self._folders() if _holds_files(folder)]
 
     def sweep(self) -> int:
         """Hand in what can be handed in now; returns for how many calls that is everything."""
@@ -153,12 +153,20 @@ def _locked(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def _holds_files(folder: Path) -> bool:
+    """A folder that somebody has just removed does not."""
+    try:
+        return any(folder.iterdir())
+    except FileNotFoundError:
+        return False
+
+
 def _remove(folder: Path) -> bool:
     """An empty folder goes; a new one may belong to a job that is about to write its journal."""
-    if any(folder.iterdir()):
+    if _holds_files(folder):
         return False
-    if time.time() - folder.stat().st_mtime > _YOUNG_S:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        if time.time() - folder.stat().st_mtime > _YOUNG_S:
             folder.rmdir()
     return True
 

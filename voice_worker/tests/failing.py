@@ -53,8 +53,9 @@ class _Breakable(Tone):
 class Proxy:
     """A TCP proxy before a server; while it is cut, connections break and new ones are refused."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+    def __init__(self, server: tuple[str, int] | str) -> None:
+        """`server` is a host and a port, or the path of a Unix socket."""
+        self._server = server
         self._listener: socket.socket | None = None
         self._pairs: list[socket.socket] = []
         self.port = self._listen(0)
@@ -87,10 +88,18 @@ class Proxy:
         with suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                far = socket.create_connection(self._target)
+                far = _connect(self._server)
                 self._pairs += [near, far]
                 for source, target in ((near, far), (far, near)):
                     threading.Thread(target=_pump, args=(source, target), daemon=True).start()
+
+
+def _connect(server: tuple[str, int] | str) -> socket.socket:
+    if not isinstance(server, str):
+        return socket.create_connection(server)
+    far = socket.socket(socket.AF_UNIX)
+    far.connect(server)
+    return far
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
