@@ -6,9 +6,9 @@ from typing import Any
 
 _ACTION = re.compile(r'\{"action": ?"([^"]*)"')
 _SAY = re.compile(r'"say": ?"')
-_STRING = re.compile(r'(?:[^"\\]|\\.)*')
+_STRING = re.compile(r'(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*')
 _BOUNDARY = re.compile(r"[.!?…][\"')\]]*\s+")
-_ABBREVIATIONS = ("dr", "mr", "mrs", "ms", "st", "no", "a.m", "p.m", "e.g")
+_ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|st|a\.m|p\.m|e\.g)$", re.IGNORECASE)
 
 
 class Reply:
@@ -34,7 +34,7 @@ class Reply:
         text, closed = self._say()
         sentences = []
         for boundary in _BOUNDARY.finditer(text, self._given):
-            if not text[: boundary.start()].lower().endswith(_ABBREVIATIONS):
+            if not _ABBREVIATION.search(text[: boundary.start()]):
                 sentences.append(text[self._given : boundary.end()])
                 self._given = boundary.end()
         if closed and text[self._given :].strip():
@@ -62,4 +62,12 @@ class Reply:
         found = _STRING.match(self.raw, start.end())
         body = found.group() if found else ""
         closed = self.raw[start.end() + len(body) :].startswith('"')
-        return json.loads(f'"{body}"'), closed
+        return _unescaped(body), closed
+
+
+def _unescaped(body: str) -> str:
+    """A server that does not know the grammar may let an escape through that JSON does not have."""
+    try:
+        return str(json.loads(f'"{body}"', strict=False))
+    except json.JSONDecodeError:
+        return body.replace("\\", "")

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from livekit.agents import APIStatusError, llm
+from livekit.agents import APIConnectionError, APIStatusError, llm
 
 from voice_worker.providers.local_http import LocalServer
 
@@ -51,7 +51,7 @@ class Generation:
             async with self._server.post("/chat/completions", timeout_s=PATIENCE_S, json=dict(self._body)) as answer:
                 async for line in answer.content:
                     if line.startswith(_DATA):
-                        self._take(json.loads(line[len(_DATA) - 1 :]))
+                        self._take(_chunk(line[len(_DATA) - 1 :]))
         finally:
             self._pieces.put_nowait(None)
 
@@ -64,3 +64,11 @@ class Generation:
         for choice in chunk.get("choices", []):
             if text := choice.get("delta", {}).get("content"):
                 self._pieces.put_nowait(text)
+
+
+def _chunk(line: bytes) -> dict[str, Any]:
+    try:
+        chunk: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise APIConnectionError("The local language model's answer was garbled") from error
+    return chunk

@@ -95,8 +95,13 @@ class SpeechServer:
         first = await anext(sound, b"")
         await answer.prepare(request)
         await answer.write(first)
-        async for pcm in sound:
-            await answer.write(pcm)
+        try:
+            async for pcm in sound:
+                await answer.write(pcm)
+        except (SpeechError, OSError, RuntimeError, ValueError) as error:
+            # The connection is closed: an answer that has begun must not be taken for a whole one, nor waited for.
+            _log.warning("Broke off an answer: %s: %s", type(error).__name__, error)
+            raise ConnectionResetError("the answer was broken off") from error
         await answer.write_eof()
         return answer
 

@@ -1,0 +1,162 @@
+"""The parts of the local language model's adapter: what is offered, shown, read and believed."""
+
+import json
+
+import pytest
+from livekit.agents import llm
+
+from agents.tools import TOOLS
+from voice_worker.providers.local_contract import Action, acted, contract_text, grammar, read_actions, said, unknown_reply
+from voice_worker.providers.local_guard import SlotMemory, is_grounded
+from voice_worker.providers.local_messages import render_messages, spoken_output
+from voice_worker.providers.local_offers import answers_offer, make_offer
+from voice_worker.providers.local_reply import Reply
+from voice_worker.tests.test_local_llm import FULL, RULES, UNKNOWN, WANTED, talk, tools
+
+ASKED_NAME, ASKED_PHONE = "May I have your name, please?", "What number can we reach you on?"
+
+
+def actions() -> list[Action]:
+    return read_actions(tools=tools(), specs=TOOLS)
+
+
+def form() -> Action:
+    return next(action for action in actions() if action.name == "take_message")
+
+
+def offered(*turns: str, choice: llm.ToolChoice = "auto", asked: tuple[str, ...] = ()) -> tuple[list[str], bool]:
+    offer = make_offer(actions=actions(), choice=choice, chat_ctx=talk(*turns), asked=asked)
+    return [action.name for action in offer.actions], offer.talk
+
+
+def test_a_tool_is_offered_only_where_it_is_cued() -> None:
+    assert offered("Are you open?") == ([], True)
+    assert offered(WANTED) == (["take_message"], True)
+    assert offered("Goodbye.") == (["end_call"], True)
+    assert offered("Goodbye.", "Anything else?", "What is the price?") == ([], True)
+
+
+def test_a_form_that_was_begun_is_gone_on_with_unless_the_caller_turns_away() -> None:
+    begun = (WANTED, ASKED_NAME)
+    assert offered(*begun, "Maria Garcia.", asked=(ASKED_NAME,)) == (["take_message"], False)
+    assert offered(*begun, "No, never mind.", asked=(ASKED_NAME,))[1] is True
+    assert offered(*begun, "Why do you need it?", asked=(ASKED_NAME,))[1] is True
+
+
+def test_the_framework_may_choose_the_tool() -> None:
+    assert offered("Goodbye.", choice="none") == ([], True)
+    assert offered("Hello.", choice="required") == (["take_message", "end_call"], False)
+    only: llm.ToolChoice = {"type": "function", "function": {"name": "end_call"}}
+    assert offered("Hello.", choice=only) == (["end_call"], False)
+
+
+def test_taking_up_an_offer_is_told_from_another_question() -> None:
+    taken = {
+        text: answers_offer(actions=actions(), chat_ctx=talk(text)) for text in ("Yes, please.", WANTED, "Do you sell hats?")
+    }
+    assert taken == {"Yes, please.": True, WANTED: True, "Do you sell hats?": False}
+
+
+def test_the_grammar_admits_the_forms_on_offer() -> None:
+    rules = dict(line.split(" ::= ", 1) for line in grammar(actions()).splitlines())
+    assert rules["root"] == "talk | act0 | act1"
+    for slot in FULL:
+        assert rf"\"{slot}\": " in rules["act0"]
+    assert grammar([form()], talk=False).startswith("root ::= act0\n")
+    choice = Action(name="a", when="", properties={"day": {"enum": ["mon", "tue"]}, "n": {"type": "integer"}}, required=[])
+    assert r'("\"mon\"" | "\"tue\"" | "\"\"")' in grammar([choice])
+    assert '[0-9]+ | "null"' in grammar([choice])
+
+
+def test_the_contract_shows_each_form_and_what_to_say_without_an_answer() -> None:
+    text = contract_text(actions())
+    assert acted("take_message", dict.fromkeys(FULL, "...")) in text
+    assert unknown_reply(actions()) == UNKNOWN
+    assert f'say "{UNKNOWN}"' in text
+    assert "take a message" not in contract_text([]).lower()
+
+
+@pytest.mark.parametrize(
+    ("slot", "value", "grounded"),
+    [
+        ("phone", "512 555 0143", True),
+        ("phone", "512 555 0199", False),
+        ("caller_name", "Maria Garcia", True),
+        ("caller_name", "Hi", False),
+        ("caller_name", "John Smith", False),
+        ("reason", "insurance question", True),
+        ("reason", "a toothache", False),
+        ("party_size", 4, True),
+        ("party_size", None, False),
+    ],
+)
+def test_only_what_the_caller_said_counts(slot: str, value: object, grounded: bool) -> None:
+    heard = ["Hi, this is Maria Garcia.", "five one two, five five five, oh one four three", "It is about my insurance."]
+    assert is_grounded(slot=slot, value=value, said=heard) is grounded
+
+
+def complete(memory: SlotMemory, given: dict[str, str], *turns: str) -> tuple[dict[str, str], str]:
+    return memory.complete(action=form(), raw="{}", given=given, chat_ctx=talk(*turns))
+
+
+def test_values_are_kept_from_turn_to_turn() -> None:
+    memory = SlotMemory()
+    assert complete(memory, {"reason": "insurance"}, WANTED) == ({"reason": "insurance"}, ASKED_NAME)
+    turns = [WANTED, ASKED_NAME, "Maria Garcia"]
+    assert complete(memory, {"caller_name": "Maria Garcia"}, *turns)[1] == ASKED_PHONE
+    values, question = complete(memory, {"phone": "512 555 0143"}, *turns, ASKED_PHONE, "512 555 0143")
+    assert (values, question) == ({"caller_name": "Maria Garcia", "phone": "512 555 0143", "reason": "insurance"}, "")
+    assert list(memory.attempts) == [ASKED_NAME, ASKED_PHONE]
+
+
+def test_a_number_may_come_in_two_breaths() -> None:
+    context = talk(WANTED, ASKED_PHONE, "512 555", "I have 5 1 2, 5 5 5. Is that right?")
+    used = json.dumps({"caller_name": "Maria", "phone": "512 555", "reason": "insurance"})
+    context.insert(llm.FunctionCall(call_id="1", name="take_message", arguments=used))
+    context.add_message(role="user", content="0143")
+    values, question = SlotMemory().complete(action=form(), raw="{}", given={"phone": "0143"}, chat_ctx=context)
+    assert ("".join(filter(str.isdigit, values["phone"])), question) == ("5125550143", "")
+
+
+def test_a_conversation_is_shown_as_the_model_wrote_it() -> None:
+    attempts = {ASKED_NAME: acted("take_message", {"caller_name": ""})}
+    shown = render_messages(talk(WANTED, ASKED_NAME, "Maria."), contract="Contract.", attempts=attempts)
+    assert [message["content"] for message in shown] == [
+        f"{RULES}\n\nContract.", WANTED, attempts[ASKED_NAME], said(ASKED_NAME), "Maria.",
+    ]  # fmt: skip
+    assert render_messages(talk("Hi.", "Hello."), contract="")[-1] == {"role": "user", "content": "(silence)"}
+
+
+def test_unanswered_questions_and_old_talk_are_forgotten() -> None:
+    shown = render_messages(talk("Do you sell hats?", UNKNOWN, "Are you open?"), contract="", forget=UNKNOWN)
+    assert [message["content"] for message in shown[1:]] == ["Are you open?"]
+    turns = [f"{number} {'word ' * 150}" for number in range(61)]
+    kept = render_messages(talk(*turns), contract="")[1:]
+    assert len(kept) == 21
+    assert kept[-1]["content"] == turns[-1].strip()
+
+
+def test_a_tool_s_own_words_are_told_from_its_data() -> None:
+    outputs = ['{"say": "Done."}', '{"ok": true}', '{"say": 7}', "[]", "Done."]
+    made = [llm.FunctionCallOutput(call_id="1", name="t", output=output, is_error=False) for output in outputs]
+    assert [spoken_output(output) for output in made] == ["Done.", None, None, None, None]
+
+
+def feed(text: str, *, step: int = 1) -> list[str]:
+    reply = Reply()
+    return [sentence for at in range(0, len(text), step) for sentence in reply.feed(text[at : at + step])]
+
+
+@pytest.mark.parametrize("step", [1, 4, 500])
+def test_sentences_come_out_as_soon_as_they_are_complete(step: int) -> None:
+    text = said('That is the cost. Dr. Smith said "yes" at 9 a.m. on Monday! É?')
+    assert feed(text, step=step) == ["That is the cost. ", 'Dr. Smith said "yes" at 9 a.m. on Monday! ', "É?"]
+    assert feed(json.dumps({"action": "none", "say": "Café. É?"}), step=step) == ["Café. ", "É?"]
+
+
+def test_what_was_begun_is_known_and_a_cut_object_has_no_values() -> None:
+    reply = Reply()
+    assert reply.feed('{"action": "take_message", "caller_name": "Ma') == []
+    assert (reply.action, reply.values(), reply.rest(), reply.said_all) == ("take_message", {}, "", False)
+    reply.feed('ria", "phone": ""}')
+    assert reply.values() == {"caller_name": "Maria", "phone": ""}
