@@ -93,10 +93,13 @@ def contract_text(actions: Sequence[Action]) -> str:
     """The part of the system message that this adapter adds to the agent's own instructions."""
     unknown = unknown_reply(actions)
     forms = [f"{said('...')} to answer or to ask, in one or two short spoken sentences."]
-    # The order shows that an unanswerable question does not make the next one so.
+    # The order shows that an unanswerable question does not make the next one so, nor the other way round.
     shown = [
         ("Do you sell hats?", said(unknown)),
+        ("What time are you open on Tuesday?", said("On Tuesday we are open from 8 AM to noon.")),
+        ("Do you repair shoes? How much is that?", said(unknown)),
         ("And how much is an umbrella?", said("An umbrella is 15 dollars.")),
+        ("Are you open on Wednesday?", said("No, we are closed on Wednesday.")),
     ]
     for action in actions:
         forms.append(f"{_form(action)} {action.when}")
@@ -106,7 +109,7 @@ def contract_text(actions: Sequence[Action]) -> str:
             "Reply with one JSON object, one of:",
             *forms,
             f'Answer only from the facts, with numbers exactly as written there. If the facts do not answer, say "{unknown}"',
-            'Examples, as if the only fact was "umbrella: 15 dollars":',
+            'Examples, as if the only facts were "umbrella: 15 dollars", "Tuesday: open 8 AM to noon" and "Wednesday: closed":',
             *(f'caller: "{caller}" {reply}' for caller, reply in shown),
         ]
     )

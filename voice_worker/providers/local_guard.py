@@ -3,15 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from livekit.agents import llm
 
 from voice_worker.providers.local_contract import Action
-from voice_worker.providers.local_messages import caller_words
-from voice_worker.tools.grounding import digits_of, name_is_grounded, phone_is_grounded, reason_is_grounded
+from voice_worker.providers.local_messages import caller_words, last_agent_text
+from voice_worker.tools.grounding import content_words, digits_of, name_is_grounded, phone_is_grounded, reason_is_grounded
 
 _LONGEST_NUMBER = 15
+_LONGEST_ANSWER = 200
 
 
 @dataclass
@@ -33,6 +35,7 @@ class SlotMemory:
         whole = {slot: _whole(slot=slot, value=value, before=known.get(slot), said=said) for slot, value in given.items()}
         fresh = {slot: value for slot, value in whole.items() if is_grounded(slot=slot, value=value, said=said)}
         values = {slot: value for slot, value in (known | fresh).items() if slot in action.properties}
+        values = _answer(action, chat_ctx=chat_ctx) | values
         missing = [slot for slot in action.required if not values.get(slot)]
         if not missing:
             self._kept.pop(action.name, None)
@@ -41,6 +44,16 @@ class SlotMemory:
         question = action.question(missing[0])
         self.attempts[question] = raw
         return values, question
+
+
+def _answer(action: Action, *, chat_ctx: llm.ChatContext) -> dict[str, str]:
+    """What the caller said to a question that any words answer, for when the model makes nothing of it."""
+    replied = list(takewhile(lambda item: item.type != "message" or item.role != "assistant", reversed(chat_ctx.items)))
+    words = " ".join(item.text_content or "" for item in reversed(replied) if item.type == "message" and item.role == "user")
+    asked = last_agent_text(chat_ctx)
+    slot = next((slot for slot in action.required if action.question(slot) == asked), "")
+    is_open = slot and "phone" not in slot and "name" not in slot and action.properties[slot].get("type") == "string"
+    return {slot: words[:_LONGEST_ANSWER]} if is_open and content_words(words) else {}
 
 
 def _last_used(action: Action, *, chat_ctx: llm.ChatContext) -> dict[str, Any]:

@@ -125,12 +125,12 @@ class LocalLLMStream(llm.LLMStream):
             self._say(say)
             return
         actions = contract.read_actions(tools=self._tools, specs=self._local.specs)
-        forget = "" if answers_offer(actions=actions, chat_ctx=self._chat_ctx) else contract.unknown_reply(actions)
         messages = render_messages(
             self._chat_ctx,
             contract=contract.contract_text(actions),
             attempts=self._local.memory.attempts,
-            forget=forget,
+            forget=contract.unknown_reply(actions),
+            offered=answers_offer(actions=actions, chat_ctx=self._chat_ctx),
         )
         offer = make_offer(actions=actions, choice=self._choice, chat_ctx=self._chat_ctx, asked=list(self._local.memory.attempts))
         body = _body(

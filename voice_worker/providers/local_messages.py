@@ -16,14 +16,20 @@ _SILENCE = "(silence)"
 
 
 def render_messages(
-    chat_ctx: llm.ChatContext, *, contract: str, attempts: Mapping[str, str] | None = None, forget: str = ""
+    chat_ctx: llm.ChatContext,
+    *,
+    contract: str,
+    attempts: Mapping[str, str] | None = None,
+    forget: str = "",
+    offered: bool = False,
 ) -> list[Message]:
     """Messages for the chat endpoint. `attempts` maps words that were spoken to the unfinished action behind them.
 
-    Questions that got `forget` for an answer are left out: the model would take it for the answer to everything.
+    Questions that got `forget` for an answer are left out: the model would take it for the answer to everything. Only the
+    last one stays when the caller takes up what was `offered` with it.
     """
     system, talk = _split(chat_ctx)
-    talk = _without(talk, answer=forget) if forget else talk
+    talk = _without(talk, answer=forget, but_the_last=offered) if forget else talk
     messages: list[Message] = [{"role": "system", "content": "\n\n".join([*system, contract])}]
     for item in _latest(talk, room=_MOST_CHARACTERS - len(messages[0]["content"])):
         messages += _RENDER[item.type](item, attempts or {})
@@ -53,24 +59,32 @@ def _latest(talk: list[Any], *, room: int) -> list[Any]:
     return talk[start:]
 
 
-def _without(talk: list[Any], *, answer: str) -> list[Any]:
+def _without(talk: list[Any], *, answer: str, but_the_last: bool) -> list[Any]:
     kept: list[Any] = []
+    last = next((item for item in reversed(talk) if _is_said_by(item, "assistant")), None) if but_the_last else None
     for item in talk:
-        if item.type == "message" and item.role == "assistant" and (item.text_content or "").strip() == answer:
-            while kept and kept[-1].type == "message" and kept[-1].role == "user":
+        if item is not last and _is_said_by(item, "assistant") and (item.text_content or "").strip() == answer:
+            while kept and _is_said_by(kept[-1], "user"):
                 kept.pop()
         else:
             kept.append(item)
     return kept
 
 
+def _is_said_by(item: Any, role: str) -> bool:
+    return bool(item.type == "message" and item.role == role)
+
+
 def _message(item: llm.ChatMessage, attempts: Mapping[str, str]) -> list[Message]:
     text = (item.text_content or "").strip()
-    if item.role == "assistant":
-        tried = attempts.get(text)
-        before = [{"role": "assistant", "content": tried}] if tried else []
-        return [*before, {"role": "assistant", "content": said(text)}]
-    return [{"role": "user", "content": text if item.role == "user" else f"({text})"}]
+    if item.role != "assistant":
+        return [{"role": "user", "content": text if item.role == "user" else f"({text})"}]
+    if item.interrupted:
+        # Shown half a sentence as its own, the model would speak in half sentences from then on.
+        return [{"role": "user", "content": f"(You were interrupted after: {text})"}]
+    tried = attempts.get(text)
+    before = [{"role": "assistant", "content": tried}] if tried else []
+    return [*before, {"role": "assistant", "content": said(text)}]
 
 
 def _call(item: llm.FunctionCall, attempts: Mapping[str, str]) -> list[Message]:
@@ -108,6 +122,12 @@ def spoken_output(item: llm.FunctionCallOutput) -> str | None:
 def caller_words(chat_ctx: llm.ChatContext) -> list[str]:
     """The caller's utterances, oldest first."""
     return [item.text_content or "" for item in chat_ctx.items if item.type == "message" and item.role == "user"]
+
+
+def last_agent_text(chat_ctx: llm.ChatContext) -> str:
+    """What the agent said last; empty before it has."""
+    texts = (item.text_content for item in reversed(chat_ctx.items) if item.type == "message" and item.role == "assistant")
+    return (next(texts, "") or "").strip()
 
 
 def known_text(chat_ctx: llm.ChatContext) -> list[str]:

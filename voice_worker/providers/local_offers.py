@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from livekit.agents import llm
 
 from voice_worker.providers.local_contract import Action
-from voice_worker.providers.local_messages import caller_words, spoken_output
+from voice_worker.providers.local_messages import caller_words, last_agent_text, spoken_output
 from voice_worker.tools.grounding import digits_of
 
 _LATEST = 2
@@ -54,7 +54,7 @@ def _under_way(actions: Sequence[Action], *, chat_ctx: llm.ChatContext, asked: S
     said = caller_words(chat_ctx)
     if len(forms) != 1 or not said:
         return None
-    if _last_agent_text(chat_ctx) in asked and not _DECLINES.search(said[-1]):
+    if last_agent_text(chat_ctx) in asked and not _DECLINES.search(said[-1]):
         return forms[0]
     correcting = _last_tool(chat_ctx) == forms[0].name and len(digits_of(said[-1])) >= _CORRECTION_DIGITS
     return forms[0] if correcting else None
@@ -64,18 +64,13 @@ def _is_cued(action: Action, *, chat_ctx: llm.ChatContext) -> bool:
     if not action.cues:
         return True
     # A form may have been asked for a moment ago; a goodbye counts only while it is the last thing said.
-    latest = caller_words(chat_ctx)[-1:] if action.speaks else [*caller_words(chat_ctx)[-_LATEST:], _last_agent_text(chat_ctx)]
+    latest = caller_words(chat_ctx)[-1:] if action.speaks else [*caller_words(chat_ctx)[-_LATEST:], last_agent_text(chat_ctx)]
     return any(re.search(action.cues, text, re.IGNORECASE) for text in latest)
-
-
-def _last_agent_text(chat_ctx: llm.ChatContext) -> str:
-    texts = (item.text_content for item in reversed(chat_ctx.items) if item.type == "message" and item.role == "assistant")
-    return (next(texts, "") or "").strip()
 
 
 def _last_tool(chat_ctx: llm.ChatContext) -> str:
     """The tool whose words were the last that the agent said."""
-    last = _last_agent_text(chat_ctx)
+    last = last_agent_text(chat_ctx)
     for item in reversed(chat_ctx.items):
         if item.type == "function_call_output":
             return item.name if (spoken_output(item) or "").strip() == last else ""

@@ -109,6 +109,18 @@ def test_values_are_kept_from_turn_to_turn() -> None:
     assert list(memory.attempts) == [ASKED_NAME, ASKED_PHONE]
 
 
+def test_any_answer_to_an_open_question_counts() -> None:
+    """A model that leaves the reason empty again and again would otherwise have the caller repeat it for ever."""
+    given = {"caller_name": "Maria", "phone": "512 555 0143", "reason": ""}
+    asked = form().question("reason")
+    said = ["I am Maria, 512 555 0143.", asked, "It's my insurance.", "Please call me back."]
+    context = talk(*said[:3])
+    context.add_message(role="user", content=said[3])
+    values, question = SlotMemory().complete(action=form(), raw="{}", given=given, chat_ctx=context)
+    assert (values["reason"], question) == ("It's my insurance. Please call me back.", "")
+    assert SlotMemory().complete(action=form(), raw="{}", given=given, chat_ctx=talk(*said[:2], "Well."))[1] == asked
+
+
 def test_a_number_may_come_in_two_breaths() -> None:
     context = talk(WANTED, ASKED_PHONE, "512 555", "I have 5 1 2, 5 5 5. Is that right?")
     used = json.dumps({"caller_name": "Maria", "phone": "512 555", "reason": "insurance"})
@@ -134,6 +146,21 @@ def test_unanswered_questions_and_old_talk_are_forgotten() -> None:
     kept = render_messages(talk(*turns), contract="")[1:]
     assert len(kept) == 21
     assert kept[-1]["content"] == turns[-1].strip()
+
+
+def test_of_several_offers_only_the_one_that_is_taken_up_is_shown() -> None:
+    """What has been left out once stays out, so that the model's memory of what it has read stays good."""
+    context = talk("Do you sell hats?", UNKNOWN, "Do you sell shoes?", UNKNOWN, "Yes, please.")
+    shown = render_messages(context, contract="", forget=UNKNOWN, offered=True)
+    assert [message["content"] for message in shown[1:]] == ["Do you sell shoes?", said(UNKNOWN), "Yes, please."]
+
+
+def test_half_a_sentence_is_not_shown_as_the_models_own() -> None:
+    context = talk("Your hours?", "We are open from", "What does a check-up cost?")
+    context.items[2].interrupted = True
+    shown = [(message["role"], message["content"]) for message in render_messages(context, contract="")[1:]]
+    assert shown[1] == ("user", "(You were interrupted after: We are open from)")
+    assert [role for role, _ in shown] == ["user"] * 3
 
 
 def test_a_tool_s_own_words_are_told_from_its_data() -> None:
