@@ -1,6 +1,7 @@
 """What the caller has given of an action: nothing counts that the caller has not said."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -48,12 +49,22 @@ class SlotMemory:
 
 def _answer(action: Action, *, chat_ctx: llm.ChatContext) -> dict[str, str]:
     """What the caller said to a question that any words answer, for when the model makes nothing of it."""
-    replied = list(takewhile(lambda item: item.type != "message" or item.role != "assistant", reversed(chat_ctx.items)))
-    words = " ".join(item.text_content or "" for item in reversed(replied) if item.type == "message" and item.role == "user")
     asked = last_agent_text(chat_ctx)
     slot = next((slot for slot in action.required if action.question(slot) == asked), "")
     is_open = slot and "phone" not in slot and "name" not in slot and action.properties[slot].get("type") == "string"
-    return {slot: words[:_LONGEST_ANSWER]} if is_open and content_words(words) else {}
+    return {slot: matter} if is_open and (matter := _matter(_words_since_the_agent(chat_ctx))) else {}
+
+
+def _words_since_the_agent(chat_ctx: llm.ChatContext) -> str:
+    replied = takewhile(lambda item: item.type != "message" or item.role != "assistant", reversed(chat_ctx.items))
+    said = [item.text_content or "" for item in replied if item.type == "message" and item.role == "user"]
+    return " ".join(reversed(said))
+
+
+def _matter(words: str) -> str:
+    """What a sentence is about: 'I have a question about my bill. Please call.' gives 'my bill'."""
+    sentence = next((each for each in re.split(r"(?<=[.!?])\s+", words) if content_words(each)), "")
+    return sentence.rpartition(" about ")[2].strip(" .!?")[:_LONGEST_ANSWER]
 
 
 def _last_used(action: Action, *, chat_ctx: llm.ChatContext) -> dict[str, Any]:
