@@ -32,7 +32,7 @@ class SlotMemory:
     ) -> tuple[dict[str, Any], str]:
         """The action's values, and the question to ask when a required one is missing."""
         said = caller_words(chat_ctx)
-        known = _last_used(action, chat_ctx=chat_ctx) | self._kept.get(action.name, {})
+        known = last_used(action, chat_ctx=chat_ctx) | self._kept.get(action.name, {})
         whole = {slot: _whole(slot=slot, value=value, before=known.get(slot), said=said) for slot, value in given.items()}
         fresh = {slot: value for slot, value in whole.items() if is_grounded(slot=slot, value=value, said=said)}
         values = {slot: value for slot, value in (known | fresh).items() if slot in action.properties}
@@ -67,7 +67,7 @@ def _matter(words: str) -> str:
     return sentence.rpartition(" about ")[2].strip(" .!?")[:_LONGEST_ANSWER]
 
 
-def _last_used(action: Action, *, chat_ctx: llm.ChatContext) -> dict[str, Any]:
+def last_used(action: Action, *, chat_ctx: llm.ChatContext) -> dict[str, Any]:
     """The values of the action's last use, which a correction repeats in part."""
     for item in reversed(chat_ctx.items):
         if item.type == "function_call" and item.name == action.name:

@@ -18,10 +18,10 @@ from livekit.agents import (
 
 from agents.tools import ToolSpec
 from voice_worker.providers import local_contract as contract
-from voice_worker.providers.local_guard import SlotMemory
+from voice_worker.providers.local_guard import SlotMemory, last_used
 from voice_worker.providers.local_http import LocalServer
 from voice_worker.providers.local_messages import Message, caller_words, fact_lines, known_text, render_messages, spoken_output
-from voice_worker.providers.local_offers import answers_offer, make_offer
+from voice_worker.providers.local_offers import answers_offer, confirmed, make_offer
 from voice_worker.providers.local_reply import Reply
 from voice_worker.providers.local_slot import Slot
 from voice_worker.providers.local_stream import PATIENCE_S, Generation
@@ -125,6 +125,9 @@ class LocalLLMStream(llm.LLMStream):
             self._say(say)
             return
         actions = contract.read_actions(tools=self._tools, specs=self._local.specs)
+        if self._choice == "auto" and (action := confirmed(actions=actions, chat_ctx=self._chat_ctx)):
+            self._call(action.name, last_used(action, chat_ctx=self._chat_ctx))
+            return
         messages = render_messages(
             self._chat_ctx,
             contract=contract.contract_text(actions),

@@ -1,5 +1,6 @@
 """Which actions the local model may choose from at a turn: it sees forms where there are none, and forgets open ones."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ _DECLINES = re.compile(
 )
 _ANSWERS = re.compile(r"(yes|yeah|yep|sure|ok|okay|please|no|nope|of course|that would|go ahead)\b", re.IGNORECASE)
 _SHORT_ANSWER = 4
+_YES = re.compile(
+    r"(?:yes|yeah|yep|right|correct|exactly|that(?:'s| is) (?:right|correct|it))"
+    r"(?:[,.]? (?:yes|please|it is|that(?:'s| is) (?:right|correct|it|fine)|thank you|thanks))*[.!]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,15 @@ def answers_offer(*, actions: Sequence[Action], chat_ctx: llm.ChatContext) -> bo
     return any(re.search(action.cues, said, re.IGNORECASE) for action in actions if action.cues and not action.speaks)
 
 
+def confirmed(*, actions: Sequence[Action], chat_ctx: llm.ChatContext) -> Action | None:
+    """The action whose tool has just asked whether all is right, when the caller has said no more than yes."""
+    used = _last_use(chat_ctx)
+    if used is None or not _YES.fullmatch((caller_words(chat_ctx) or [""])[-1].strip()):
+        return None
+    asks = json.loads(used.output).get("to_be_confirmed")
+    return next((action for action in actions if asks and action.name == used.name), None)
+
+
 def _under_way(actions: Sequence[Action], *, chat_ctx: llm.ChatContext, asked: Sequence[str]) -> Action | None:
     """The action that the caller's last words go on with: an answer to its question, or a number put right."""
     forms = [action for action in actions if not action.speaks]
@@ -56,7 +71,8 @@ def _under_way(actions: Sequence[Action], *, chat_ctx: llm.ChatContext, asked: S
         return None
     if last_agent_text(chat_ctx) in asked and not _DECLINES.search(said[-1]):
         return forms[0]
-    correcting = _last_tool(chat_ctx) == forms[0].name and len(digits_of(said[-1])) >= _CORRECTION_DIGITS
+    used = _last_use(chat_ctx)
+    correcting = used is not None and used.name == forms[0].name and len(digits_of(said[-1])) >= _CORRECTION_DIGITS
     return forms[0] if correcting else None
 
 
@@ -68,10 +84,10 @@ def _is_cued(action: Action, *, chat_ctx: llm.ChatContext) -> bool:
     return any(re.search(action.cues, text, re.IGNORECASE) for text in latest)
 
 
-def _last_tool(chat_ctx: llm.ChatContext) -> str:
-    """The tool whose words were the last that the agent said."""
+def _last_use(chat_ctx: llm.ChatContext) -> llm.FunctionCallOutput | None:
+    """The tool's answer whose words were the last that the agent said."""
     last = last_agent_text(chat_ctx)
     for item in reversed(chat_ctx.items):
         if item.type == "function_call_output":
-            return item.name if (spoken_output(item) or "").strip() == last else ""
-    return ""
+            return item if (spoken_output(item) or "").strip() == last else None
+    return None

@@ -9,7 +9,7 @@ from agents.tools import TOOLS
 from voice_worker.providers.local_contract import Action, acted, contract_text, grammar, read_actions, said, unknown_reply
 from voice_worker.providers.local_guard import SlotMemory, is_grounded
 from voice_worker.providers.local_messages import render_messages, spoken_output
-from voice_worker.providers.local_offers import answers_offer, make_offer
+from voice_worker.providers.local_offers import answers_offer, confirmed, make_offer
 from voice_worker.providers.local_reply import Reply
 from voice_worker.tests.test_local_llm import FULL, RULES, UNKNOWN, WANTED, talk, tools
 
@@ -107,6 +107,28 @@ def test_values_are_kept_from_turn_to_turn() -> None:
     values, question = complete(memory, {"phone": "512 555 0143"}, *turns, ASKED_PHONE, "512 555 0143")
     assert (values, question) == ({"caller_name": "Maria Garcia", "phone": "512 555 0143", "reason": "insurance"}, "")
     assert list(memory.attempts) == [ASKED_NAME, ASKED_PHONE]
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "again"),
+    [
+        ("Yes, that's right.", True, True),
+        ("Yeah.", True, True),
+        ("Yes, please.", False, False),
+        ("Yes, but the number is wrong.", True, False),
+        ("No, that's not right.", True, False),
+    ],
+)
+def test_a_yes_to_what_was_read_back_needs_no_model(answer: str, asked: bool, again: bool) -> None:
+    say = "I have Maria. Is that right?" if asked else "Your message is noted. Is there anything else?"
+    output = json.dumps({"ok": True, "say": say} | ({"to_be_confirmed": True} if asked else {}))
+    context = talk(WANTED)
+    context.insert(llm.FunctionCall(call_id="1", name="take_message", arguments='{"caller_name": "Maria"}'))
+    context.insert(llm.FunctionCallOutput(call_id="1", name="take_message", output=output, is_error=False))
+    context.add_message(role="assistant", content=say)
+    context.add_message(role="user", content=answer)
+    found = confirmed(actions=actions(), chat_ctx=context)
+    assert (found is not None and found.name == "take_message") == again
 
 
 def test_any_answer_to_an_open_question_counts() -> None:

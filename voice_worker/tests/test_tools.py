@@ -70,7 +70,8 @@ async def use(desk: Desk, tool: str, *arguments: Any, backend_decides: bool = Tr
 async def test_a_message_is_stored_and_read_back_digit_by_digit() -> None:
     desk = Desk()
     [output] = await use(desk, "take_message", GIVEN)
-    assert output == {"ok": True, "say": "I have Maria Lopez, 5 1 2, 5 5 5, 0 1 4 3, about insurance. Is that right?"}
+    read_back = "I have Maria Lopez, 5 1 2, 5 5 5, 0 1 4 3, about insurance. Is that right?"
+    assert output == {"ok": True, "say": read_back, "to_be_confirmed": True}
     assert [(m["key"], m["caller_name"], m["phone"], m["reason"]) for m in desk.kept] == [("message-1", *GIVEN.values())]
     [record] = desk.entries
     assert (record["key"], record["status"], record["sequence"], record["started_ms"]) == ("take_message", "ok", 1, 1500)

@@ -53,7 +53,7 @@ async def use(arguments: Arguments, use: Use) -> Result:
     except (OSError, TimeoutError) as error:
         return Result(status="error", output={"ok": False, "error": str(error), "say": _FAILED})
     taken[key] = values
-    return ok(say=_read_back(values))
+    return ok(say=_read_back(values), to_be_confirmed=True)
 
 
 def _not_said(values: Arguments, *, said: Sequence[str]) -> list[str]:
