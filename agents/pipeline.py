@@ -145,7 +145,7 @@ class TurnTaking(Section):
     vad_silence_s: float = setting(0.3, "Silence that ends speech", "Shorter pauses count as speech.", unit="s", ge=0.1, le=2)
     interruptible: bool = setting(True, "Caller can interrupt", "Off: the agent always finishes its sentence.")
     min_interruption_s: float = setting(
-        0.5, "Shortest interruption", "Shorter sounds, e.g. a cough or mhm, do not stop the agent.", unit="s", ge=0.1, le=3
+        0.4, "Shortest interruption", "Shorter sounds, e.g. a cough or mhm, do not stop the agent.", unit="s", ge=0.1, le=3
     )
     resume_after_false_interruption_s: float = setting(
         1.0, "Resume after a false interruption", "The agent goes on where it was when nothing was said.", unit="s", ge=0.3, le=5
