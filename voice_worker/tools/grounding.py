@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from voiceplatform.lib.digits import in_groups
+
 _UNITS = {
     "zero": 0, "oh": 0, "o": 0, "nought": 0, "naught": 0, "one": 1, "two": 2, "three": 3, "four": 4,
     "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
@@ -218,14 +220,5 @@ def read_digit_by_digit(value: str) -> str:
     """A phone number as it is read back: '512 555 0143' gives '5 1 2, 5 5 5, 0 1 4 3'."""
     groups = re.findall(r"\d+", value)
     if len(groups) == 1 and len(groups[0]) > 4:
-        groups = _grouped(groups[0])
+        groups = in_groups(groups[0])
     return ", ".join(" ".join(group) for group in groups)
-
-
-def _grouped(digits: str) -> list[str]:
-    """Three by three, the last group taking up to four."""
-    groups = []
-    while len(digits) > 4:
-        groups.append(digits[:3])
-        digits = digits[3:]
-    return [*groups, digits]

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from voiceplatform.lib.digits import in_groups
+
 _PHONE = re.compile(r"(?<![\w.,$€£])\+?\(?\d[\d\s().\-/]{5,}\d(?![\w%])")
 _DATE = re.compile(r"(?<![\d./-])(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4})(?![\d./-])")
 _NO_PHONE = re.compile(r"\d+\.\d+|(?:1[89]|20)\d\d ?[-/] ?(?:1[89]|20)\d\d")  # a decimal fraction, a span of years
@@ -64,15 +66,6 @@ def _spell(found: re.Match[str]) -> str:
     if sum(len(group) for group in groups) < _LEAST_DIGITS or all(len(group) == 1 for group in groups):
         return found.group()
     if len(groups) == 1:
-        groups = _in_threes(groups[0])
+        groups = in_groups(groups[0])
     plus = "plus " if found.group().startswith("+") else ""
     return plus + ", ".join(" ".join(group) for group in groups)
-
-
-def _in_threes(digits: str) -> list[str]:
-    """Three by three, the last group taking up to four."""
-    groups = []
-    while len(digits) > 4:
-        groups.append(digits[:3])
-        digits = digits[3:]
-    return [*groups, digits]
