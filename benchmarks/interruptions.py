@@ -87,6 +87,7 @@ class Sounds:
 
     client: SpeechClient
     known: dict[str, Int16Array] = field(default_factory=dict)
+    noises: int = 0
 
     async def speech(self, text: str) -> Int16Array:
         if text not in self.known:
@@ -95,10 +96,9 @@ class Sounds:
         return self.known[text]
 
     async def noise(self, sound: Sound, *, level_db: float, lasts_s: float) -> Int16Array:
-        if sound not in self.known:
-            noise = Noise(sound=sound, turn=1, level_db=level_db, lasts_s=lasts_s)
-            self.known[sound] = await make_noise(noise, speaking=self.client, voice=VOICE)
-        return self.known[sound]
+        noise = Noise(sound=sound, turn=1, level_db=level_db, lasts_s=lasts_s)
+        self.noises += 1
+        return await make_noise(noise, speaking=self.client, voice=VOICE, take=self.noises // len(NOISES))
 
 
 def stages(*, reply: str) -> Callable[[VersionSettings], Awaitable[Stages]]:

@@ -15,15 +15,24 @@ _LOUDNESS_WINDOWS: Final = 6
 _LEARNS: Final = 0.3
 _HUMS: Final = re.compile(r"m+h?m+|h+m+|m+|u+h+|h+u+h+|a+h+|o+h+|e+h+", re.IGNORECASE)
 _ASSENTS: Final = re.compile(r"yeah|yep|yes|ok|okay|right|sure|see|i|got|it|alright|ja|genau|sí|oui", re.IGNORECASE)
+# What a recogniser that only knows words makes of a hum: "Mom.", "Mama", "Emma", "Moon".
+_HUMMED: Final = re.compile(r"(?=\w*m)[mnhaeiou]+", re.IGNORECASE)
 _LONGEST_BACKCHANNEL_WORDS: Final = 3
+_DOUBTFUL, _LONGEST_DOUBTFUL_WORDS = 0.5, 2
 
 
-def is_backchannel(text: str, *, answers: bool = False) -> bool:
-    """Whether these words only say that somebody is listening; to a question, a yes is an answer."""
+def is_backchannel(text: str, *, answers: bool = False, confidence: float = 0.0) -> bool:
+    """Whether these words, said while the agent spoke, only say that somebody is listening.
+
+    To a question, a yes is an answer, and so is a word that was hardly understood. `confidence` is the recogniser's,
+    between 0 and 1; 0 means that it tells none.
+    """
     words = re.sub(r"[^\w\s]", " ", text).split()
     if len(words) > _LONGEST_BACKCHANNEL_WORDS:
         return False
-    return all(_HUMS.fullmatch(word) or (not answers and _ASSENTS.fullmatch(word)) for word in words)
+    if not answers and 0 < confidence < _DOUBTFUL and len(words) <= _LONGEST_DOUBTFUL_WORDS:
+        return True
+    return all(_HUMS.fullmatch(word) or (not answers and (_ASSENTS.fullmatch(word) or _HUMMED.fullmatch(word))) for word in words)
 
 
 def loudness_db(samples: np.ndarray) -> float:
@@ -150,7 +159,8 @@ class Filtered:
             return False
         if event.type is not stt.SpeechEventType.FINAL_TRANSCRIPT:
             return False
-        if not is_backchannel(event.alternatives[0].text, answers=self.agent_asked):
+        heard = event.alternatives[0]
+        if not is_backchannel(heard.text, answers=self.agent_asked, confidence=heard.confidence):
             return False
-        self.dropped.append(event.alternatives[0].text)
+        self.dropped.append(heard.text)
         return True

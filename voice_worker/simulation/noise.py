@@ -10,7 +10,8 @@ from voice_worker.simulation.speech import Speaking
 
 SPEECH_RMS = 2300.0
 
-_MURMUR = "Mm-hmm."
+# In phonemes: spelt, "mm-hmm" is read out as letters.
+MURMURS = ("[[m̩ˈhm̩ː]]", "[[m̩hm̩]]", "[[ʔm̩hm̩]]", "Uh-huh.")
 _TELEVISION = (
     "And now the weather for the rest of the week: sunny spells, with some rain towards the evening.",
     "Officials said on Tuesday that the bridge would stay closed until repairs were finished.",
@@ -18,12 +19,12 @@ _TELEVISION = (
 )
 
 
-async def make_noise(noise: Noise, *, speaking: Speaking, voice: str) -> Int16Array:
-    """The sound at its level against speech brought to SPEECH_RMS."""
+async def make_noise(noise: Noise, *, speaking: Speaking, voice: str, take: int = 0) -> Int16Array:
+    """The sound at its level against speech brought to SPEECH_RMS. People murmur in more than one way: `take` counts them."""
     if noise.sound == "cough":
         sound = cough()
     elif noise.sound == "mhm":
-        sound = trimmed(await speaking.synthesize(_MURMUR, voice=voice, speed=1.0))
+        sound = trimmed(await speaking.synthesize(MURMURS[take % len(MURMURS)], voice=voice, speed=1.0))
     else:
         sound = await television(speaking, seconds=noise.lasts_s)
     return at_level(sound, SPEECH_RMS * 10 ** (noise.level_db / 20))
