@@ -11,6 +11,7 @@ from voice_worker.audio import RATE, Int16Array
 
 _WINDOW = RATE // 100
 _WINDOW_S = _WINDOW / RATE
+_FULL_SCALE = _WINDOW * 2.0**30
 _QUIETEST_DB = -100.0
 _ABSOLUTE_DB = -62.0
 _ABOVE_FLOOR_DB = 8.0
@@ -85,9 +86,9 @@ class VoiceActivity:
         """Stretches that ended with this sound; what was missing before it counts as silence."""
         ended = self.pass_silence(at)
         usable = len(pcm) - len(pcm) % _WINDOW
-        energy = np.mean(np.square(pcm[:usable].reshape(-1, _WINDOW), dtype=np.float32), axis=1)
-        for index, power in enumerate(energy.tolist()):
-            level = 10 * math.log10(power / 2**30) if power > 0 else _QUIETEST_DB
+        windows = pcm[:usable].reshape(-1, _WINDOW).astype(np.float32)
+        for index, energy in enumerate(np.einsum("ij,ij->i", windows, windows).tolist()):
+            level = 10 * math.log10(energy / _FULL_SCALE) if energy > 0 else _QUIETEST_DB
             ended += self._window(at + index * _WINDOW_S, max(level, _QUIETEST_DB))
         self._heard_until = at + len(pcm) / RATE
         return ended
@@ -103,6 +104,11 @@ class VoiceActivity:
             ended += self._window(self._heard_until + index * _WINDOW_S, _QUIETEST_DB)
         self._heard_until = max(self._heard_until, until)
         return ended
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a stretch is going on."""
+        return bool(self._stretch)
 
     def current(self) -> Span | None:
         """The stretch going on, as far as it has come; it may still prove to be a click."""

@@ -124,7 +124,7 @@ class Ears:
 
     def _close_turns(self) -> None:
         """Tell the turns that nothing can be added to any more."""
-        if self._told == len(self._agent_spans) or self._agent.current():
+        if self._told == len(self._agent_spans) or self._agent.is_open:
             return
         last = self._agent_spans[-1].end
         paused = self._endings is not None and not any(ending.at >= last - _SETTLES_S for ending in self._endings)

@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from collections.abc import AsyncIterable
-from typing import Final
+from typing import Final, Self, cast
 
 import numpy as np
 from livekit import rtc
@@ -36,7 +36,8 @@ def is_backchannel(text: str, *, answers: bool = False, confidence: float = 0.0)
 
 
 def loudness_db(samples: np.ndarray) -> float:
-    power = float(np.mean(np.square(samples, dtype=np.float32))) if len(samples) else 0.0
+    exact = samples.astype(np.float32)
+    power = float(exact.dot(exact)) / len(samples) if len(samples) else 0.0
     return 10 * float(np.log10(power / 2**30)) if power > 0 else -100.0
 
 
@@ -77,18 +78,20 @@ class NearVAD(vad.VAD):
         return found
 
     def stream(self) -> vad.VADStream:
-        return _NearStream(self, inner=self._inner.stream(), loudness=self._loudness)
+        return cast(vad.VADStream, _NearStream(self._inner.stream(), loudness=self._loudness))
 
 
-class _NearStream(vad.VADStream):
-    def __init__(self, parent: NearVAD, *, inner: vad.VADStream, loudness: CallerLoudness) -> None:
+class _NearStream:
+    """Judges as events are asked for: the base class would run two more tasks for each of 31 events a second."""
+
+    def __init__(self, inner: vad.VADStream, *, loudness: CallerLoudness) -> None:
         self._inner = inner
+        self._passed: deque[vad.VADEvent] = deque()
         self._loudness = loudness
         self._windows: deque[float] = deque(maxlen=_LOUDNESS_WINDOWS)
         self._held: vad.VADEvent | None = None
         self._peak = -100.0
         self._near = False
-        super().__init__(parent)
 
     def push_frame(self, frame: rtc.AudioFrame) -> None:
         self._inner.push_frame(frame)
@@ -102,12 +105,14 @@ class _NearStream(vad.VADStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-        await super().aclose()
 
-    async def _main_task(self) -> None:
-        async for event in self._inner:
-            for passed in self._judge(event):
-                self._event_ch.send_nowait(passed)
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> vad.VADEvent:
+        while not self._passed:
+            self._passed.extend(self._judge(await anext(self._inner)))
+        return self._passed.popleft()
 
     def _judge(self, event: vad.VADEvent) -> list[vad.VADEvent]:
         if event.type is vad.VADEventType.START_OF_SPEECH:
