@@ -19,6 +19,7 @@ _CORE_DB, _EDGE_DB = 18.0, 30.0
 _LEADS_S, _TRAILS_S = 0.12, 0.2
 _FAINTER_DB = 14.0
 _CLICK_WINDOWS = 3
+BATCH = 5
 _LEAST_WINDOWS = 5
 _FLOOR_BLOCK, _FLOOR_BLOCKS = 25, 10
 _FLOOR_RISE_DB = 1.0
@@ -178,3 +179,32 @@ class VoiceActivity:
         begin, end, faintest = core[0] - _LEADS_S, core[-1] + _TRAILS_S, self._faintest
         audible = [at for at, level in self._stretch if level >= faintest and begin <= at <= end]
         return Span(audible[0], audible[-1] + _WINDOW_S)
+
+
+class FrameBatch:
+    """Frames kept until there are BATCH of them, for arithmetic on a few samples costs as much as on many."""
+
+    def __init__(self, activity: VoiceActivity) -> None:
+        self._activity = activity
+        self._frames: list[Int16Array] = []
+        self._begins = self._ends = 0.0
+
+    def add(self, pcm: Int16Array, at: float) -> list[Span]:
+        """Stretches that ended with the frames before this one, when it does not follow them at once."""
+        ended = [] if not self._frames or abs(at - self._ends) < _WINDOW_S / 2 else self.flush()
+        if not self._frames:
+            self._begins = at
+        self._frames.append(pcm)
+        self._ends = at + len(pcm) / RATE
+        return ended
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._frames) >= BATCH
+
+    def flush(self) -> list[Span]:
+        """Stretches that ended with all frames so far."""
+        if not self._frames:
+            return []
+        pcm, self._frames = np.concatenate(self._frames), []
+        return self._activity.push(pcm, self._begins)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from livekit.agents.voice import io
 
-from voice_worker.activity import Span, VoiceActivity
+from voice_worker.activity import FrameBatch, Span, VoiceActivity
 from voice_worker.audio import CallClock, Int16Array
 
 RESUMES_WITHIN_S = 1.5
@@ -68,6 +68,7 @@ class Ears:
         self._clock = clock
         self._on_turn = on_turn
         self._caller, self._agent = VoiceActivity(), VoiceActivity()
+        self._caller_frames, self._agent_frames = FrameBatch(self._caller), FrameBatch(self._agent)
         self._caller_spans: list[Span] = []
         self._agent_spans: list[Span] = []
         self._endings: list[Ending] | None = None
@@ -81,17 +82,24 @@ class Ears:
 
     def caller_frame(self, pcm: Int16Array, at: float) -> None:
         self._now = max(self._now, at)
-        self._caller_spans += self._caller.push(pcm, at)
-        # Frames of the two directions may arrive a little out of step.
-        self._agent_spans += self._agent.pass_silence(at - _SETTLES_S)
-        self._close_turns()
+        self._caller_spans += self._caller_frames.add(pcm, at)
+        if self._caller_frames.is_full:
+            self._listen()
+            # Frames of the two directions may arrive a little out of step.
+            self._agent_spans += self._agent.pass_silence(at - _SETTLES_S)
+            self._close_turns()
 
     def agent_frame(self, pcm: Int16Array, at: float) -> None:
         self._now = max(self._now, at)
-        self._agent_spans += self._agent.push(pcm, at)
+        self._agent_spans += self._agent_frames.add(pcm, at)
+
+    def _listen(self) -> None:
+        self._caller_spans += self._caller_frames.flush()
+        self._agent_spans += self._agent_frames.flush()
 
     def close(self) -> None:
         """The call is over: what is open ends here."""
+        self._listen()
         self._caller_spans += self._caller.finish()
         self._agent_spans += self._agent.finish()
         self._tell(self._told_groups(self._agent_spans))
@@ -101,6 +109,7 @@ class Ears:
 
     def turn_at(self, seconds: float) -> EarTurn | None:
         """The turn whose speech lies around this call second, even while it lasts."""
+        self._listen()
         open_span = self._agent.current()
         spans = [*self._agent_spans, *([open_span] if open_span else [])]
         running = [self._turn(group, previous) for group, previous in self._told_groups(spans)]
@@ -109,6 +118,7 @@ class Ears:
 
     def dead_air(self, *, longer_than_s: float = 4.0) -> list[Span]:
         """Stretches in which nobody spoke."""
+        self._listen()
         silent: list[Span] = []
         until = 0.0
         speech = sorted([*self._caller_spans, *self._agent_spans], key=lambda span: span.start)
