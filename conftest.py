@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,10 +13,13 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 from django.db import connection
+from django.test import Client
 
 from tenants.models import DefaultRate, Membership, Tenant, User
 from tenants.prices import write_missing
+from tenants.roles import SCOPES
 from tenants.scope import tenant_scope
+from tenants.services.api_keys import NewKey, create_key, forget_keys
 from tenants.services.tenants import add_member, create_tenant
 from voiceplatform.lib import broker
 
@@ -60,6 +63,60 @@ def make_member(make_user: Callable[..., User]) -> Callable[..., Membership]:
             return add_member(user=make_user(**fields), role=role)
 
     return make
+
+
+class ApiClient:
+    """The API as a program sees it: JSON in and out, one key."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        self._client = Client(headers={"Authorization": f"Bearer {secret}"} if secret else {})
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self._client.get(f"/api/v1/{path}", **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> Any:
+        return self.send("post", path, body, **options)
+
+    def patch(self, path: str, body: Any = None, **options: Any) -> Any:
+        return self.send("patch", path, body, **options)
+
+    def delete(self, path: str, **options: Any) -> Any:
+        return self._client.delete(f"/api/v1/{path}", **options)
+
+    def send(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        data = json.dumps({} if body is None else body)
+        return getattr(self._client, method)(f"/api/v1/{path}", data, content_type="application/json", **options)
+
+
+@pytest.fixture
+def make_key(db: None) -> Callable[..., NewKey]:
+    """A key of a tenant, with every scope unless told otherwise."""
+
+    def make(tenant: Tenant, *, scopes: Iterable[str] = tuple(SCOPES), **fields: Any) -> NewKey:
+        with tenant_scope(tenant):
+            return create_key(**{"name": f"Key {next(_numbers)}", "scopes": scopes} | fields)
+
+    return make
+
+
+@pytest.fixture
+def make_api(make_key: Callable[..., NewKey]) -> Iterator[Callable[..., ApiClient]]:
+    forget_keys()
+    yield lambda tenant, **fields: ApiClient(make_key(tenant, **fields).secret)
+    forget_keys()
+
+
+@pytest.fixture
+def api(make_api: Callable[..., ApiClient], tenant: Tenant) -> ApiClient:
+    """The API with a test key of `tenant` that may do everything."""
+    return make_api(tenant)
+
+
+@pytest.fixture
+def stranger(make_api: Callable[..., ApiClient], other_tenant: Tenant) -> ApiClient:
+    """The API with a key of another tenant that may do everything."""
+    return make_api(other_tenant)
 
 
 @pytest.fixture

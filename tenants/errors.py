@@ -13,6 +13,18 @@ class TenantNotActiveError(TenantsError):
     """The tenant is suspended or closing: no new work begins."""
 
 
+class InvalidKeyError(TenantsError):
+    """The API key is malformed, unknown, revoked, expired, or used from a network it is not meant for."""
+
+
+class ForbiddenScopeError(TenantsError):
+    """A key was to get scopes that do not exist, or that its maker does not have."""
+
+
+class NotAnAgencyKeyError(TenantsError):
+    """The key may not act for that tenant, or there is no such tenant; the two are not told apart."""
+
+
 class UnknownTopicError(TenantsError):
     """News was published, or listened to, that `tenants/topics.py` does not name."""
 

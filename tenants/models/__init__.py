@@ -1,3 +1,4 @@
+from tenants.models.api_key import ApiKey
 from tenants.models.audit import AuditEvent
 from tenants.models.base import (
     TenantForeignKey,
@@ -11,17 +12,25 @@ from tenants.models.base import (
 from tenants.models.feature import TenantFeature
 from tenants.models.limits import TenantLimits
 from tenants.models.outbox import OutboxDelivery, OutboxEvent, OutboxSequence
+from tenants.models.plan import Plan
+from tenants.models.requests import IdempotencyRecord, RequestLog
+from tenants.models.secret import EncryptedTextField
 from tenants.models.tenant import Membership, Tenant, User
 from tenants.models.usage import DefaultRate, Kind, TenantRate, Unit, UsageRecord
 
 __all__ = [
+    "ApiKey",
     "AuditEvent",
     "DefaultRate",
+    "EncryptedTextField",
+    "IdempotencyRecord",
     "Kind",
     "Membership",
     "OutboxDelivery",
     "OutboxEvent",
     "OutboxSequence",
+    "Plan",
+    "RequestLog",
     "Tenant",
     "TenantFeature",
     "TenantForeignKey",

@@ -19,7 +19,8 @@ class AuditEvent(TenantModel):
     action = models.CharField(max_length=80)
     target_type = models.CharField(max_length=80)
     target_id = models.UUIDField()
-    actor_id = models.UUIDField(null=True, blank=True, help_text="The user; empty for the platform itself.")
+    actor_id = models.UUIDField(null=True, blank=True, help_text="The user; empty for a program or the platform itself.")
+    api_key_id = models.UUIDField(null=True, blank=True, help_text="The API key that was used; empty for people.")
     fields: Any = models.JSONField(default=list)
     data: Any = models.JSONField(default=dict)
     reason = models.CharField(max_length=500, blank=True)
@@ -31,6 +32,7 @@ class AuditEvent(TenantModel):
         indexes = [
             models.Index(fields=["tenant", "-at"], name="auditevent_by_time"),
             models.Index(fields=["tenant", "target_type", "target_id", "-at"], name="auditevent_by_target"),
+            models.Index(fields=["-at"], name="auditevent_features", condition=models.Q(action="feature.changed")),
         ]
 
     def __str__(self) -> str:

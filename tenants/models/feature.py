@@ -8,7 +8,7 @@ from tenants.models.base import TenantModel, tenant_key
 
 
 class TenantFeature(TenantModel):
-    """A tenant's own choice for one feature; without a row the registry's default applies."""
+    """A tenant's own choice for one feature; without a row it is as the plan says, else the registry."""
 
     public_prefix = "feat"
 

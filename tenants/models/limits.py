@@ -1,17 +1,40 @@
 """How much of the platform a tenant may use at once."""
 
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from tenants.models.base import TenantModel, tenant_key
+from voiceplatform.lib.countries import validate_countries
 
 
 class TenantLimits(TenantModel):
-    """One row per tenant, made with it."""
+    """A tenant's own limits, one row per tenant, made with it; what is empty is as the plan says.
+
+    `tenants/services/limits.py` tells which hold.
+    """
 
     public_prefix = "lim"
 
     max_open_calls = models.PositiveIntegerField(
-        default=10, help_text="Calls that may be waiting or running at once, e.g. 10. 0 allows none."
+        null=True,
+        blank=True,
+        help_text="Calls that may be waiting or running at once, e.g. 10. 0 allows none. Empty: as in the plan, else 10.",
+    )
+    api_requests_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Requests all API keys together may make in a minute, e.g. 1200. Empty: as in the plan, else 1200.",
+    )
+
+    allowed_countries: Any = ArrayField(
+        models.CharField(max_length=2),
+        default=list,
+        blank=True,
+        validators=[validate_countries],
+        help_text="Countries its agents may call, as ISO codes with commas, e.g. US,CA. "
+        "Empty: only the country the tenant's time zone lies in, so none at all while that zone is UTC.",
     )
 
     class Meta(TenantModel.Meta):
@@ -22,4 +45,4 @@ class TenantLimits(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"at most {self.max_open_calls} open calls"
+        return f"own limits of {self.tenant}"

@@ -41,6 +41,15 @@ class Tenant(UUIDModel):
         related_name="children",
         help_text="The agency this tenant is a customer of; empty for an agency or a direct customer.",
     )
+    plan = models.ForeignKey(
+        "tenants.Plan",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Its features and limits hold unless the tenant has its own.",
+    )
     status = models.CharField(max_length=9, choices=Status, default=Status.TRIAL, editable=False)
     timezone = models.CharField(
         max_length=64,

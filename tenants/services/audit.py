@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
+from tenants.caller import current_api_key_id
 from tenants.errors import InvalidAuditDataError
 from tenants.models import AuditEvent, User
 
@@ -34,6 +35,7 @@ def record(
         target_type=target._meta.label_lower,
         target_id=target.pk,
         actor_id=actor.pk if actor else None,
+        api_key_id=current_api_key_id(),
         fields=list(fields),
         data={key: _checked(key, value) for key, value in (data or {}).items()},
         reason=reason,

@@ -1,0 +1,44 @@
+"""What a scope allows, and which scopes each role has. API keys carry the same scope strings."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from tenants.models import Membership
+
+Role = Membership.Role
+
+SCOPES: Final[Mapping[str, str]] = {
+    "agents:read": "See agents, their versions, voices and tools.",
+    "agents:write": "Create and change agents and their drafts, and chat with them.",
+    "agents:publish": "Publish versions and roll back.",
+    "calls:read": "See calls, transcripts, events and messages.",
+    "calls:write": "Place calls, hang up, and write to a running chat.",
+    "calls:override_gates": "Place a call although a person gate refuses it; needs a reason.",
+    "recordings:read": "Listen to recordings.",
+    "leads:read": "See leads, their consents and suppressed numbers.",
+    "leads:write": "Change leads, consents and suppressed numbers.",
+    "features:read": "See which features are on.",
+    "usage:read": "See usage and cost.",
+    "webhooks:read": "See webhook endpoints and deliveries.",
+    "webhooks:write": "Change webhook endpoints, send tests and resend deliveries.",
+    "api_keys:read": "See API keys.",
+    "api_keys:write": "Create and revoke API keys with no more than one's own scopes.",
+    "tenants:act": "Act for a customer of the agency with the header Vp-Tenant.",
+}
+
+_VIEWS: Final = frozenset({"agents:read", "calls:read", "features:read"})
+_ANALYSES: Final = _VIEWS | {"recordings:read", "usage:read", "leads:read"}
+_OPERATES: Final = _ANALYSES | {"agents:write", "calls:write", "leads:write", "webhooks:read"}
+_ADMINISTERS: Final = _OPERATES | {"agents:publish", "webhooks:write", "api_keys:read", "api_keys:write"}
+
+ROLE_SCOPES: Final[Mapping[str, frozenset[str]]] = {
+    Role.VIEWER: _VIEWS,
+    Role.ANALYST: _ANALYSES,
+    Role.OPERATOR: _OPERATES,
+    Role.ADMIN: _ADMINISTERS,
+    Role.OWNER: frozenset(SCOPES),
+}
+
+
+def unknown_scopes(scopes: Iterable[str]) -> list[str]:
+    return sorted(set(scopes) - SCOPES.keys())
