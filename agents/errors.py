@@ -8,11 +8,17 @@ class AgentsError(Exception):
 
 
 class InvalidSettingsError(AgentsError):
-    """Settings, tools or a name were refused. `errors` holds one message per dotted field."""
+    """Settings or tools were refused. `errors` holds one message per dotted field."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         self.errors = dict(errors)
-        super().__init__("; ".join(f"{field}: {message}" for field, message in self.errors.items()))
+        named = [f"{field}: {message}" for field, message in self.errors.items()]
+        more = [f"And {len(named) - 3} more."] if len(named) > 3 else []
+        super().__init__(" ".join(["Refused:", *named[:3], *more]))
+
+
+class InvalidAgentError(InvalidSettingsError):
+    """The agent's own name, description or metadata was refused."""
 
 
 class ArchivedAgentError(AgentsError):
@@ -25,6 +31,10 @@ class NoDraftError(AgentsError):
 
 class DraftExistsError(AgentsError):
     """The agent has a draft already."""
+
+
+class UnpublishedVersionError(AgentsError):
+    """Calls can only be given a version that was published."""
 
 
 class VariableError(AgentsError):

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.conf import settings
 
+from agents.personas import HOURS_AND_MESSAGE, PERSONAS, Persona
 from voice_worker.audio import CallClock, CallEnds
 from voice_worker.entrypoint import EndsFactory
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.simulation.ends import PersonaEnds
-from voice_worker.simulation.personas import HOURS_AND_MESSAGE, PERSONAS, Persona
 from voice_worker.simulation.speech import KeptSpeech, SpeechClient, SpeechError
 from voice_worker.snapshot import CallSnapshot
 

@@ -47,6 +47,7 @@ class AgentAdmin(ConsoleAdmin):
     list_select_related = ["tenant", "published_version"]
     search_fields = ["name", "description"]
     search_help_text = "Name or description"
+    fields = ["name", "description"]
     ordering = ["name"]
     empty_title = "No agents yet"
     empty_hint = (

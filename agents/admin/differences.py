@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from agents.pipeline import VersionSettings
+from agents.selectors import ToolChange, changed_settings, changed_tools
 from agents.tools import TOOLS
 
 LONG = 160
@@ -30,27 +31,17 @@ def changes(
     old_tools: Mapping[str, Mapping[str, Any]],
     new_tools: Mapping[str, Mapping[str, Any]],
 ) -> list[Change]:
-    return [*_settings(VersionSettings, old, new, ""), *_tools(old_tools, new_tools)]
+    settings = [_change(change.title, change.old, change.new, unit=change.unit) for change in changed_settings(old, new)]
+    return [*settings, *map(_tool, changed_tools(old_tools, new_tools))]
 
 
-def _settings(model: type[BaseModel], old: Mapping[str, Any], new: Mapping[str, Any], section: str) -> Iterator[Change]:
-    for name, info in model.model_fields.items():
-        title = info.title or name.replace("_", " ").capitalize()
-        before, after = old.get(name), new.get(name)
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from _settings(info.annotation, before or {}, after or {}, title)
-        elif before != after:
-            unit = info.json_schema_extra.get("unit", "") if isinstance(info.json_schema_extra, dict) else ""
-            yield _change(f"{section}: {title}" if section else title, before, after, unit=str(unit))
-
-
-def _tools(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> Iterator[Change]:
-    for key in sorted({*old, *new}):
-        title = f"Tool: {TOOLS[key].title if key in TOOLS else key}"
-        if key not in old or key not in new:
-            yield Change(title, "not granted" if key not in old else "granted", "granted" if key in new else "not granted", [])
-        elif old[key] != new[key]:
-            yield _change(title, old[key], new[key])
+def _tool(change: ToolChange) -> Change:
+    title = f"Tool: {TOOLS[change.key].title if change.key in TOOLS else change.key}"
+    if change.old is None:
+        return Change(title, "not granted", "granted", [])
+    if change.new is None:
+        return Change(title, "granted", "not granted", [])
+    return _change(title, change.old, change.new)
 
 
 def _change(where: str, before: Any, after: Any, *, unit: str = "") -> Change:

@@ -15,6 +15,7 @@ from agents.admin.forms import NoteForm
 from agents.errors import AgentsError, InvalidSettingsError
 from agents.models import Agent, AgentVersion
 from agents.pipeline import VersionSettings
+from agents.selectors import draft_or_published, granted_tools
 from agents.services import save_draft
 from agents.tools import TOOLS
 from tenants.admin.forms import console_form
@@ -31,14 +32,14 @@ def settings_page(
     admin: "AgentAdmin", request: HttpRequest, agent: Agent, *, refused: Mapping[str, str] | None = None
 ) -> HttpResponseBase:
     """The settings form; `refused` are errors that publishing found in the stored draft."""
-    version = editable(agent)
+    version = draft_or_published(agent)
     form_class = console_form(VersionSettings, choices=catalogue.form_choices())
     saving = request.method == "POST" and refused is None
     form = form_class(request.POST if saving else None, initial=version.settings)
     note = NoteForm(request.POST if saving else None, initial={"note": version.note})
     if saving:
         _may_save(admin, request, agent, version)
-        if form.is_valid() and note.is_valid() and _save(request, agent, form, note, tools=_grants(version)):
+        if form.is_valid() and note.is_valid() and _save(request, agent, form, note, tools=granted_tools(version)):
             messages.success(request, "The draft is saved. Try it with a simulated call, then publish it.")
             return redirect(admin.row_url("change", agent))
     if refused is not None:
@@ -50,8 +51,8 @@ def settings_page(
 
 
 def tools_page(admin: "AgentAdmin", request: HttpRequest, agent: Agent) -> HttpResponseBase:
-    version = editable(agent)
-    granted = _grants(version)
+    version = draft_or_published(agent)
+    granted = granted_tools(version)
     enabled = enabled_features()
     saving = request.method == "POST"
     rows = [_tool_row(request, key, granted=granted, enabled=enabled) for key in TOOLS]
@@ -82,12 +83,6 @@ def _tool_row(request: HttpRequest, key: str, *, granted: Mapping[str, Any], ena
     }
 
 
-def editable(agent: Agent) -> AgentVersion:
-    """The draft, or the newest published version where there is none."""
-    version: AgentVersion = agent.versions.drafts().first() or agent.versions.order_by("-number")[0]
-    return version
-
-
 def show_errors(form: SchemaForm, errors: Mapping[str, str]) -> None:
     """Mark the fields of a form that was not sent."""
     form.full_clean()
@@ -110,10 +105,6 @@ def _save(request: HttpRequest, agent: Agent, form: SchemaForm, note: Form, *, t
         form.add_error(None, str(refused))
         return False
     return True
-
-
-def _grants(version: AgentVersion) -> dict[str, Any]:
-    return {grant.key: grant.config for grant in version.grants.all()}
 
 
 def _disable(form: Form) -> None:

@@ -9,10 +9,10 @@ from django.utils import timezone
 from pydantic import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agents.admin.editing import editable
 from agents.errors import AgentsError
 from agents.models import Agent
 from agents.pipeline import Variable, VersionSettings
+from agents.selectors import draft_or_published
 from agents.services import default_variables, render_liquid
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def preview_page(admin: "AgentAdmin", request: HttpRequest, agent: Agent) -> HttpResponseBase:
-    version = editable(agent)
+    version = draft_or_published(agent)
     try:
         settings = VersionSettings.model_validate(version.settings)
     except ValidationError:

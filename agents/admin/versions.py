@@ -1,12 +1,13 @@
 """The versions of an agent, and what changed between two of them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from agents.admin.differences import Change, changes
 from agents.models import Agent, AgentVersion
+from agents.selectors import granted_tools
 
 if TYPE_CHECKING:
     from agents.admin.agents import AgentAdmin
@@ -31,8 +32,4 @@ def _chosen(versions: list[AgentVersion], number: str | None, *, default: int) -
 
 
 def _compare(old: AgentVersion, new: AgentVersion) -> list[Change]:
-    return changes(old.settings, new.settings, old_tools=_tools(old), new_tools=_tools(new))
-
-
-def _tools(version: AgentVersion) -> dict[str, Any]:
-    return {grant.key: grant.config for grant in version.grants.all()}
+    return changes(old.settings, new.settings, old_tools=granted_tools(old), new_tools=granted_tools(new))

@@ -24,6 +24,7 @@ class Agent(TenantModel):
 
     name = models.CharField(max_length=80, help_text="As callers and staff know it, e.g. Ava.")
     description = models.CharField(max_length=300, blank=True, help_text="For staff, e.g. Answers the front desk after hours.")
+    metadata: Any = models.JSONField(default=dict, blank=True, editable=False)
     # The version calls get; a trigger keeps it one of this agent's published versions.
     published_version = models.ForeignKey(
         "agents.AgentVersion",

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agents.models import AgentVersion
-from agents.pipeline import SCHEMA_VERSION, VersionSettings
+from agents.pipeline import SCHEMA_VERSION
+from agents.selectors import granted_tools
 from agents.services.validating import validate_settings, validate_templates, validate_tools
 from agents.services.variables import DEFAULT_VARIABLES, default_variables
 
@@ -23,8 +24,8 @@ def compile_version(version: AgentVersion) -> dict[str, Any]:
 def compile_as(version: AgentVersion, *, state: str) -> dict[str, Any]:
     """The document of `version` in that state, after checking everything. Raises InvalidSettingsError."""
     settings = validate_settings(version.settings)
-    tools = validate_tools({grant.key: grant.config for grant in version.grants.all()})
-    validate_templates(settings, defaults=_sample_defaults(version))
+    tools = validate_tools(granted_tools(version))
+    validate_templates(settings, defaults=sample_defaults(version))
     return {
         "schema": SCHEMA_VERSION,
         **_owners(version),
@@ -43,12 +44,8 @@ def _owners(version: AgentVersion) -> dict[str, Any]:
     }
 
 
-def _sample_defaults(version: AgentVersion) -> dict[str, str]:
+def sample_defaults(version: AgentVersion) -> dict[str, str]:
+    """Values of the default variables to try the version's templates with."""
     tenant = version.tenant
     at = datetime(2026, 1, 5, 15, 30, tzinfo=UTC)
     return default_variables(at=at, timezone=tenant.timezone, agent_name=version.agent.name, business_name=tenant.name)
-
-
-def empty_settings() -> dict[str, Any]:
-    """What a new agent's first draft holds."""
-    return VersionSettings().model_dump(mode="json")

@@ -8,8 +8,9 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from agents.errors import ArchivedAgentError, DraftExistsError, NoDraftError
+from agents.errors import ArchivedAgentError, DraftExistsError, NoDraftError, UnpublishedVersionError
 from agents.models import Agent, AgentVersion, ToolGrant
+from agents.selectors import draft_or_published, granted_tools
 from agents.services.compiling import compile_as
 from agents.services.validating import validate_settings, validate_tools
 from tenants import outbox
@@ -37,8 +38,8 @@ def start_draft(*, agent: Agent, version: AgentVersion | None = None, actor: Use
     with locked_agent(agent) as locked:
         if draft := locked.versions.drafts().first():
             raise DraftExistsError(f"{locked.name} has a draft already: version {draft.number}. Publish or change that one.")
-        source = locked.versions.get(pk=version.pk) if version else newest_version(locked)
-        draft = add_draft(locked, settings=source.settings, tools={grant.key: grant.config for grant in source.grants.all()})
+        source = locked.versions.get(pk=version.pk) if version else draft_or_published(locked)
+        draft = add_draft(locked, settings=source.settings, tools=granted_tools(source))
         record(action="agent.draft_started", target=locked, actor=actor, data={"draft": draft.pk, "copied_from": source.pk})
         return draft
 
@@ -57,7 +58,7 @@ def save_draft(
     """
     parsed, configs = validate_settings(settings), validate_tools(tools)
     with locked_agent(agent) as locked:
-        draft = _draft_of(locked)
+        draft = draft_of(locked)
         saved = parsed.model_dump(mode="json")
         changed = _changed(draft, settings=saved, tools=configs)
         draft.settings = saved
@@ -69,24 +70,61 @@ def save_draft(
         return draft
 
 
-def publish(*, agent: Agent, actor: User | None = None) -> AgentVersion:
-    """Compile the draft, fix it for good and let calls use it from now on.
+def change_draft(
+    *,
+    agent: Agent,
+    settings: Mapping[str, Any] | None = None,
+    tools: Mapping[str, Mapping[str, Any]] | None = None,
+    note: str | None = None,
+    actor: User | None = None,
+) -> AgentVersion:
+    """Merge `settings` into the draft's, field by field; lists and `tools` are replaced as a whole, None stays as it is.
+
+    Raises as save_draft does.
+    """
+    with locked_agent(agent) as locked:
+        draft = draft_of(locked)
+        return save_draft(
+            agent=locked,
+            settings=_merged(draft.settings, settings or {}),
+            tools=granted_tools(draft) if tools is None else tools,
+            note=draft.note if note is None else note,
+            actor=actor,
+        )
+
+
+def publish(*, agent: Agent, note: str | None = None, actor: User | None = None) -> AgentVersion:
+    """Compile the draft, fix it for good and let calls use it from now on; without `note` the draft's stays.
 
     Raises InvalidSettingsError with one message per dotted field, NoDraftError when there is nothing to publish.
     """
     with locked_agent(agent) as locked:
-        draft = _draft_of(locked)
+        draft = draft_of(locked)
         draft.compiled = compile_as(draft, state=AgentVersion.State.PUBLISHED)
+        draft.note = draft.note if note is None else note
         draft.state = AgentVersion.State.PUBLISHED
         draft.published_at = timezone.now()
         draft.published_by = actor
-        draft.save(update_fields=["compiled", "state", "published_at", "published_by", "updated_at"])
-        locked.published_version = draft
-        locked.save(update_fields=["published_version"])
+        draft.save(update_fields=["compiled", "note", "state", "published_at", "published_by", "updated_at"])
         record(action="agent.published", target=locked, actor=actor, data={"version": draft.pk})
-        news = {"version_id": str(draft.pk), "number": draft.number}
-        outbox.publish(topic="agent.published", object_type="agent", object_id=locked.pk, data=news)
+        _let_calls_use(draft, agent=locked)
         return draft
+
+
+def roll_back(*, agent: Agent, version: AgentVersion, actor: User | None = None) -> Agent:
+    """Let calls use another published version from now on; a draft stays as it is.
+
+    For the version in use nothing changes. Raises UnpublishedVersionError for a draft.
+    """
+    with locked_agent(agent) as locked:
+        chosen: AgentVersion = locked.versions.get(pk=version.pk)
+        if not chosen.is_published:
+            raise UnpublishedVersionError(f"Version {chosen.number} of {locked.name} is a draft. Publish it instead.")
+        if chosen.pk != locked.published_version_id:
+            data = {"version": chosen.pk, "before": locked.published_version_id}
+            record(action="agent.rolled_back", target=locked, actor=actor, data=data)
+            _let_calls_use(chosen, agent=locked)
+        return locked
 
 
 def add_draft(agent: Agent, *, settings: Mapping[str, Any], tools: Mapping[str, Mapping[str, Any]]) -> AgentVersion:
@@ -97,10 +135,28 @@ def add_draft(agent: Agent, *, settings: Mapping[str, Any], tools: Mapping[str, 
     return draft
 
 
-def newest_version(agent: Agent) -> AgentVersion:
-    """The draft, or the published version where there is none."""
-    newest: AgentVersion = agent.versions.order_by("-number")[0]
-    return newest
+def draft_of(agent: Agent) -> AgentVersion:
+    """The agent's draft, which changes only while the agent is locked. Raises NoDraftError."""
+    draft: AgentVersion | None = agent.versions.drafts().first()
+    if draft is None:
+        number = agent.published_version.number if agent.published_version else 0
+        raise NoDraftError(f"Version {number} of {agent.name} is published and cannot change. Start a draft first.")
+    return draft
+
+
+def _let_calls_use(version: AgentVersion, *, agent: Agent) -> None:
+    agent.published_version = version
+    agent.save(update_fields=["published_version"])
+    news = {"version_id": str(version.pk), "number": version.number}
+    outbox.publish(topic="agent.published", object_type="agent", object_id=agent.pk, data=news)
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {
+        key: _merged(old[key], value) if isinstance(value, Mapping) and isinstance(old.get(key), Mapping) else value
+        for key, value in new.items()
+    }
+    return {**old, **inner}
 
 
 def _grant(draft: AgentVersion, tools: Mapping[str, Mapping[str, Any]]) -> None:
@@ -111,14 +167,6 @@ def _grant(draft: AgentVersion, tools: Mapping[str, Mapping[str, Any]]) -> None:
 
 def _changed(draft: AgentVersion, *, settings: Mapping[str, Any], tools: Mapping[str, Any]) -> list[str]:
     """The sections that saving would change, for the audit."""
-    granted = {grant.key: grant.config for grant in draft.grants.all()}
+    granted = granted_tools(draft)
     changed = [name for name, value in settings.items() if value != draft.settings.get(name)]
     return [*changed, "tools"] if granted != tools else changed
-
-
-def _draft_of(agent: Agent) -> AgentVersion:
-    draft: AgentVersion | None = agent.versions.drafts().first()
-    if draft is None:
-        number = agent.published_version.number if agent.published_version else 0
-        raise NoDraftError(f"Version {number} of {agent.name} is published and cannot change. Start a draft first.")
-    return draft

@@ -7,7 +7,18 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from agents.models import Agent, AgentVersion, ToolGrant
-from agents.services import archive_agent, create_agent, duplicate_agent, publish, restore_agent, save_draft, start_draft
+from agents.services import (
+    archive_agent,
+    change_agent,
+    change_draft,
+    create_agent,
+    duplicate_agent,
+    publish,
+    restore_agent,
+    roll_back,
+    save_draft,
+    start_draft,
+)
 from agents.testing import make_agent
 from tenants.errors import NoTenantScopeError
 from tenants.models import Tenant
@@ -16,7 +27,10 @@ from tenants.scope import all_tenants, tenant_scope
 CHANGES: dict[str, Callable[[Agent], Any]] = {
     "start_draft": lambda agent: start_draft(agent=agent),
     "save_draft": lambda agent: save_draft(agent=agent, settings={}, tools={}),
+    "change_draft": lambda agent: change_draft(agent=agent, settings={}),
     "publish": lambda agent: publish(agent=agent),
+    "roll_back": lambda agent: roll_back(agent=agent, version=agent.published_version),
+    "change_agent": lambda agent: change_agent(agent=agent, name="Nora"),
     "duplicate_agent": lambda agent: duplicate_agent(agent=agent),
     "archive_agent": lambda agent: archive_agent(agent=agent),
     "restore_agent": lambda agent: restore_agent(agent=agent),

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from livekit.agents.voice import io
 
+from agents.personas import Persona
 from voice_worker.audio import CallClock, PacedInput, PlayedOutput, Tap, Taps
 from voice_worker.simulation.log import Entry, PersonaLog
 from voice_worker.simulation.persona import Caller
-from voice_worker.simulation.personas import Persona
 from voice_worker.simulation.speech import Hearing, Speaking
 
 LEFT_BY_US = "agent_hung_up"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
+from agents.personas import NUMBER, Answer, Persona, Step, Words
 from voice_worker.simulation.check.words import normalise
-from voice_worker.simulation.personas import NUMBER, Answer, Persona, Step, Words
 
 YES: Words = ("Yes, that's right.",)
 CORRECTION: Words = ("No, that's not right. My number is {digits}.",)

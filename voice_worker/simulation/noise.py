@@ -4,8 +4,8 @@ import asyncio
 
 import numpy as np
 
+from agents.personas import Noise
 from voice_worker.audio import RATE, Int16Array, audible_span
-from voice_worker.simulation.personas import Noise
 from voice_worker.simulation.speech import Speaking
 
 SPEECH_RMS = 2300.0

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from agents.personas import Noise, Persona, Words
 from voice_worker.activity import Span
 from voice_worker.audio import FRAME_S, RATE, Int16Array, PacedInput, Utterance
 from voice_worker.simulation.listener import Listener
 from voice_worker.simulation.log import PersonaLog
 from voice_worker.simulation.mind import Mind, Reply, words_of
 from voice_worker.simulation.noise import SPEECH_RMS, at_level, make_noise, trimmed
-from voice_worker.simulation.personas import Noise, Persona, Words
 from voice_worker.simulation.speech import Hearing, Speaking, SpeechError
 
 LEFT_CALLER = "caller_hung_up"

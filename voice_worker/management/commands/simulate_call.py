@@ -23,10 +23,10 @@ class Command(BaseCommand):
 
     def handle(self, *, agent: str, persona: str, tenant: str, draft: bool, var: list[str], check: bool, **_: Any) -> None:
         from agents.errors import AgentsError
+        from agents.personas import PERSONAS
         from calls.errors import CallsError
         from tenants.errors import TenantsError
         from voice_worker.simulating import NoSuchAgentError, Wanted, find_agent
-        from voice_worker.simulation.personas import PERSONAS
 
         if persona and persona not in PERSONAS:
             raise CommandError(f"There is no persona {persona!r}. Known: {', '.join(PERSONAS)}.")
