@@ -1,0 +1,215 @@
+"""The people who may be called, what they agreed to, and the numbers nobody calls."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+
+from calls.models import Consent, Lead, Suppression
+from calls.services.people import change_lead, create_lead, lift_suppression, suppress
+from tenants.admin.base import ConsoleAdmin
+from tenants.admin.forms import ReasonForm
+from tenants.display import EMPTY, badge, moment
+from tenants.staff import staff_user
+from voiceplatform.lib.phone import InvalidPhoneError, to_e164
+
+LIFT = "calls.lift_suppression"
+
+
+class PhoneForm(forms.ModelForm):
+    def clean_phone(self) -> str:
+        try:
+            return to_e164(self.cleaned_data["phone"])
+        except InvalidPhoneError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class LeadForm(PhoneForm):
+    def clean_phone(self) -> str:
+        phone = super().clean_phone()
+        if Lead.objects.filter(phone=phone).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("There is a lead with this number already.")
+        return phone
+
+
+class SuppressionForm(PhoneForm):
+    def clean_expires_at(self) -> datetime | None:
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= timezone.now():
+            raise forms.ValidationError("This moment has passed.")
+        return expires_at
+
+
+class PhoneSearchMixin:
+    """A whole number is looked up as it is, in whatever notation it was typed."""
+
+    search_help_text = "Number with country code"
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        try:
+            return queryset.filter(phone=to_e164(search_term)), False
+        except InvalidPhoneError:
+            found: tuple[QuerySet, bool] = super().get_search_results(request, queryset, search_term)  # type: ignore[misc]
+            return found
+
+
+class ConsentInline(TabularInline):
+    model = Consent
+    fields = readonly_fields = ["kind", "basis", "source", "given_at", "withdrawn_at"]
+    extra = 0
+    can_delete = False
+    verbose_name_plural = "Consents"
+
+    def has_add_permission(self, _request: HttpRequest, _obj: Lead | None = None) -> bool:
+        """Proofs come from the programs that hold them, through the API."""
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: Lead | None = None) -> bool:
+        return False
+
+
+@admin.register(Lead)
+class LeadAdmin(PhoneSearchMixin, ConsoleAdmin):
+    form = LeadForm
+    list_display = ["phone", "name", "state", "timezone", "tenant", "created"]
+    list_select_related = ["tenant"]
+    search_fields = ["phone", "name", "email"]
+    search_help_text = "Number, name or e-mail"
+    fields = ["phone", "name", "email", "timezone", "language", "metadata_text", "created"]
+    readonly_fields = ["metadata_text", "created"]
+    inlines = [ConsentInline]
+    actions = None
+    empty_title = "No leads yet"
+    empty_hint = "A lead is a person an agent may call. Programs add them through the API; one by one you can add them here."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
+        held = Suppression.objects.in_force(timezone.now()).filter(tenant=OuterRef("tenant"), phone=OuterRef("phone"))
+        agreed = Consent.objects.filter(lead=OuterRef("pk"), kind=Consent.Kind.CALLS, withdrawn_at=None)
+        leads: QuerySet[Lead] = super().get_queryset(request)
+        return leads.annotate(is_suppressed=Exists(held), agreed=Exists(agreed))
+
+    def get_inlines(self, _request: HttpRequest, obj: Lead | None) -> list[Any]:
+        return self.inlines if obj else []
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: Lead | None = None) -> bool:
+        """Leads are erased as a person, with everything about them."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:
+        if change:
+            change_lead(lead=obj, fields=form.changed_data, actor=staff_user(request))
+        else:
+            create_lead(lead=obj, actor=staff_user(request))
+
+    @admin.display(description="may be called")
+    def state(self, lead: Any) -> SafeString:
+        if lead.is_suppressed:
+            return badge("do not call", "danger", title="The number is suppressed")
+        return badge("agreed to calls", "success") if lead.agreed else badge("no consent on record")
+
+    @admin.display(description="metadata")
+    def metadata_text(self, lead: Lead) -> SafeString | str:
+        return format_html_join("\n", "<div>{}: {}</div>", sorted(lead.metadata.items())) or EMPTY
+
+    @admin.display(description="created", ordering="id")
+    def created(self, lead: Lead) -> str:
+        return moment(lead.created_at, lead.tenant.timezone) if lead.created_at else EMPTY
+
+
+class ActiveFilter(DropdownFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, _request: HttpRequest, _admin: Any) -> list[tuple[str, str]]:
+        return [("active", "Holds now"), ("over", "Lifted or expired")]
+
+    def queryset(self, _request: HttpRequest, rows: QuerySet[Suppression]) -> QuerySet[Suppression]:
+        active = Suppression.objects.in_force(timezone.now())
+        if self.value() == "active":
+            return rows.filter(pk__in=active)
+        return rows.exclude(pk__in=active) if self.value() == "over" else rows
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(PhoneSearchMixin, ConsoleAdmin):
+    """Numbers are added, and lifted with a reason; nothing is edited or deleted."""
+
+    form = SuppressionForm
+    list_display = ["phone", "state", "source", "reason", "tenant", "added"]
+    list_filter = [ActiveFilter, ("source", ChoicesDropdownFilter)]
+    list_select_related = ["tenant"]
+    search_fields = ["phone", "reason"]
+    actions = None
+    change_form_outer_before_template = "admin/calls/suppression/head.html"
+    empty_title = "Every number may be called"
+    empty_hint = (
+        "Add the numbers of people who do not want to be called. What is on an agency's list is called for none of its customers."
+    )
+
+    def get_fields(self, _request: HttpRequest, obj: Suppression | None = None) -> list[str]:
+        asked = ["phone", "reason", "source", "expires_at"]
+        return [*asked, "state", "added", "lifted", "lifted_by", "lift_reason"] if obj else asked
+
+    def has_change_permission(self, _request: HttpRequest, _obj: Suppression | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: Suppression | None = None) -> bool:
+        return False
+
+    def has_lift_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(LIFT)
+
+    def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
+        done = suppress(**form.cleaned_data, actor=staff_user(request))
+        obj.pk, obj._state.adding = done.row.pk, False
+        if not done.was_new:
+            messages.info(request, "The number was suppressed already; that stays, for the longer of the two times.")
+
+    @admin.display(description="state")
+    def state(self, row: Suppression) -> SafeString:
+        if row.is_in_force(timezone.now()):
+            return badge("do not call", "danger")
+        return badge("lifted" if row.lifted_at else "expired")
+
+    @admin.display(description="added", ordering="id")
+    def added(self, row: Suppression) -> str:
+        return moment(row.created_at, row.tenant.timezone)
+
+    @admin.display(description="lifted")
+    def lifted(self, row: Suppression) -> str:
+        return moment(row.lifted_at, row.tenant.timezone)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.row_path("lift/", require_POST(self.lift_view), "lift"), *super().get_urls()]
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        offer = {"may_lift": self.has_lift_permission(request)}
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **offer})
+
+    def lift_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        row: Suppression = self.row_or_404(request, object_id)
+        if not (self.has_view_permission(request, row) and self.has_lift_permission(request)):
+            raise PermissionDenied
+        form = ReasonForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, "The number stays suppressed: say why it may be called again, it is kept.")
+        elif lift_suppression(suppression=row, reason=form.cleaned_data["reason"], actor=staff_user(request)):
+            messages.success(request, "The number may be called again.")
+        else:
+            messages.info(request, "It was lifted already.")
+        return redirect(self.row_url("change", row))

@@ -1,0 +1,224 @@
+"""The person gates: whether somebody may be called at all, and now. Every outbound call passes them.
+
+They do not yet count attempts per phone, nor look for another open call to it: calls carry no number so far.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, time
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db import models
+from django.db.models import Q
+
+from calls.errors import GateRefusedError
+from calls.models import CallingWindow, Consent, Lead, Suppression
+from calls.models.suppression import in_force
+from calls.models.window import EVERY_DAY
+from calls.windows import Hours, is_open, next_opening
+from tenants.models import Tenant, TenantLimits, User
+from tenants.services import audit
+from voiceplatform.lib.countries import countries, country_of_zone
+from voiceplatform.lib.phone import InvalidPhoneError, Kind, Phone, ShortNumberError, parse_phone
+
+INVALID_NUMBER: Final = "invalid_number"
+NUMBER_TYPE: Final = "number_type_not_allowed"
+COUNTRY: Final = "country_not_allowed"
+SUPPRESSED: Final = "recipient_suppressed"
+NO_CONSENT: Final = "no_consent"
+OUTSIDE_WINDOW: Final = "outside_calling_window"
+
+# What each refusal means, in the order in which the gates are asked.
+GATES: Final[Mapping[str, str]] = {
+    INVALID_NUMBER: "The number cannot be called: no operator hands out such a number.",
+    NUMBER_TYPE: "Numbers of this kind are never called: premium rate, shared cost, satellite, pagers, short and emergency ones.",
+    COUNTRY: "The account may not call this country.",
+    SUPPRESSED: "The number must not be called: it is suppressed by the account or its agency.",
+    NO_CONSENT: "The call needs the person's consent to calls, and there is none.",
+    OUTSIDE_WINDOW: "It is outside the calling window where the person is; Retry-After says when it opens, if it does.",
+}
+OVERRIDABLE: Final = frozenset({SUPPRESSED, NO_CONSENT, OUTSIDE_WINDOW})
+CALLABLE_KINDS: Final = frozenset({Kind.FIXED_LINE, Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE, Kind.TOLL_FREE, Kind.VOIP, Kind.UAN})
+DEFAULT_HOURS: Final = (Hours(frozenset(EVERY_DAY), time(8), time(21)),)
+_KIND_NAMES: Final = {
+    Kind.PREMIUM_RATE: "a premium-rate number",
+    Kind.SHARED_COST: "a shared-cost number",
+    Kind.PERSONAL_NUMBER: "a personal number with its own prices",
+    Kind.PAGER: "a pager",
+    Kind.VOICEMAIL: "a voicemail box",
+    Kind.INTERNATIONAL: "a satellite or international service number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a call may be placed. A refusal has a code of GATES and a sentence for people.
+
+    `phone` is E.164, and what was asked for when it is no number. `overridden` names the refusals that were overridden.
+    """
+
+    allowed: bool
+    phone: str
+    code: str = ""
+    sentence: str = ""
+    retry_at: datetime | None = None
+    overridden: tuple[str, ...] = ()
+
+    def require(self) -> None:
+        """Raises GateRefusedError unless the call may be placed."""
+        if not self.allowed:
+            raise GateRefusedError(self.code, self.sentence, self.retry_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    code: str
+    sentence: str
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the gates look at, fetched once."""
+
+    phone: Phone
+    now: datetime
+    requires_consent: bool
+    tenant: Tenant
+    allowed_countries: list[str]
+    lead: Lead | None
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Where the person is known to be, else everywhere the phone may ring."""
+        return (self.lead.timezone,) if self.lead and self.lead.timezone else self.phone.zones
+
+
+def check_person(
+    *,
+    phone: str,
+    now: datetime,
+    requires_consent: bool,
+    override_reason: str = "",
+    actor: User | None = None,
+    subject: models.Model | None = None,
+) -> Verdict:
+    """Whether the tenant in scope may call `phone` at `now`.
+
+    With `override_reason` refusals of OVERRIDABLE pass, and the audit says so about `subject` (the call to be placed;
+    else the tenant). Who gives one must have the scope calls:override_gates: that is for the caller to check.
+    """
+    try:
+        parsed = parse_phone(phone)
+    except ShortNumberError as error:
+        return Verdict(allowed=False, phone=phone, code=NUMBER_TYPE, sentence=str(error))
+    except InvalidPhoneError as error:
+        return Verdict(allowed=False, phone=phone, code=INVALID_NUMBER, sentence=str(error))
+    question = _question(parsed, now=now, requires_consent=requires_consent)
+    overridden: list[str] = []
+    for gate in _GATES:
+        refusal = gate(question)
+        if refusal is None:
+            continue
+        if not (override_reason and refusal.code in OVERRIDABLE):
+            return Verdict(False, parsed.e164, refusal.code, refusal.sentence, refusal.retry_at)
+        overridden.append(refusal.code)
+    if overridden:
+        data = dict.fromkeys(overridden, True)
+        target = subject or question.tenant
+        audit.record(action="gates.overridden", target=target, actor=actor, data=data, reason=override_reason)
+    return Verdict(allowed=True, phone=parsed.e164, overridden=tuple(overridden))
+
+
+def _question(phone: Phone, *, now: datetime, requires_consent: bool) -> _Question:
+    limits: TenantLimits = TenantLimits.objects.select_related("tenant").get()
+    return _Question(
+        phone=phone,
+        now=now,
+        requires_consent=requires_consent,
+        tenant=limits.tenant,
+        allowed_countries=limits.allowed_countries,
+        lead=Lead.objects.filter(phone=phone.e164).first(),
+    )
+
+
+def _number_type(question: _Question) -> _Refusal | None:
+    phone = question.phone
+    if phone.kind in CALLABLE_KINDS:
+        return None
+    if phone.kind == Kind.UNKNOWN:
+        return _Refusal(INVALID_NUMBER, f"{phone.e164} is not in use: no operator hands out such a number. Check its digits.")
+    return _Refusal(NUMBER_TYPE, f"{phone.e164} is {_KIND_NAMES[phone.kind]}; agents never call those.")
+
+
+def _country(question: _Question) -> _Refusal | None:
+    country = question.phone.country
+    home = country_of_zone(question.tenant.timezone)
+    allowed = question.allowed_countries or ([home] if home else [])
+    if country in allowed:
+        return None
+    where = countries().get(country, country) or "an unknown country"
+    listed = ", ".join(sorted(allowed)) or "none, for its time zone lies in no country"
+    return _Refusal(
+        COUNTRY,
+        f"{question.phone.e164} is in {where}, and this account may call: {listed}. Staff add countries to the tenant's limits.",
+    )
+
+
+def _suppression(question: _Question) -> _Refusal | None:
+    tenant, e164 = question.tenant, question.phone.e164
+    owners = [tenant.pk, tenant.agency_id] if tenant.agency_id else [tenant.pk]
+    found = Suppression.all_objects.filter(in_force(question.now), tenant_id__in=owners, phone=e164)
+    rows = list(found.values_list("tenant_id", "expires_at"))
+    if not rows:
+        return None
+    whose = "this account" if tenant.pk in {owner for owner, _ in rows} else "the agency"
+    ends = [expires_at for _, expires_at in rows if expires_at is not None]
+    retry_at = _pass_after(question, max(ends)) if len(ends) == len(rows) else None
+    return _Refusal(SUPPRESSED, f"{e164} is on the do-not-call list of {whose}.", retry_at)
+
+
+def _pass_after(question: _Question, at: datetime) -> datetime | None:
+    """The first moment from `at` on at which the gates that come after this one let the call pass."""
+    later = replace(question, now=at)
+    if _consent(later):
+        return None
+    refused = _window(later)
+    return refused.retry_at if refused else at
+
+
+def _consent(question: _Question) -> _Refusal | None:
+    if not question.requires_consent:
+        return None
+    given = Q(kind=Consent.Kind.CALLS, withdrawn_at=None, given_at__lte=question.now)
+    if question.lead is not None and question.lead.consents.filter(given).exists():
+        return None
+    return _Refusal(NO_CONSENT, f"There is no consent of {question.phone.e164} to being called. Record it with the lead first.")
+
+
+def _window(question: _Question) -> _Refusal | None:
+    hours, zones = _hours(question.phone.country), question.zones
+    if is_open(hours, zones, question.now):
+        return None
+    if not zones:
+        return _Refusal(OUTSIDE_WINDOW, f"Nobody knows what time it is at {question.phone.e164}. Set the lead's time zone.")
+    opens_at = next_opening(hours, zones, question.now)
+    clock = ", ".join(f"{question.now.astimezone(ZoneInfo(zone)):%H:%M} in {zone}" for zone in zones[:3])
+    more = f" and {len(zones) - 3} more zones" if len(zones) > 3 else ""
+    then = (
+        f"It opens at {opens_at:%Y-%m-%dT%H:%M:%SZ}."
+        if opens_at
+        else "No moment of the next two weeks lies within it in all of these zones: set the lead's time zone or widen the window."
+    )
+    return _Refusal(OUTSIDE_WINDOW, f"It is outside the calling window at {question.phone.e164}: {clock}{more}. {then}", opens_at)
+
+
+def _hours(country: str) -> tuple[Hours, ...]:
+    """The windows of the country, else those for every country, else the platform's."""
+    rows = list(CallingWindow.objects.filter(country__in=["", country]))
+    own = [row for row in rows if row.country] or rows
+    return tuple(Hours(frozenset(row.weekdays), row.starts_at, row.ends_at) for row in own) or DEFAULT_HOURS
+
+
+_GATES: Final[tuple[Callable[[_Question], _Refusal | None], ...]] = (_number_type, _country, _suppression, _consent, _window)
