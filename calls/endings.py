@@ -20,7 +20,8 @@ REASONS: Final[Mapping[str, str]] = {
     "config_error": "The agent's settings could not be used.",
     "model_missing": "A model the agent needs is not on the worker's machine.",
     "internal_error": "The platform itself failed.",
-    "canceled_by_user": "Somebody of the staff hung up.",
+    "canceled_by_user": "It was ended from the console or over the API.",
+    "expired": "No worker could take it before the time it had to begin by.",
 }
 
 DISPOSITIONS: Final[Mapping[str, str]] = {

@@ -1,5 +1,8 @@
 """Errors of the calls app. Their texts are written for staff and API users."""
 
+from collections.abc import Mapping
+from datetime import datetime
+
 
 class CallsError(Exception):
     """Base of everything this app raises on purpose."""
@@ -17,6 +20,30 @@ class NotPublishedError(CallNotPlacedError):
     """The agent has no version such a call may use."""
 
 
+class GateRefusedError(CallNotPlacedError):
+    """A person gate refused the number; `code` says which. From `retry_at` on it would pass, if that is known."""
+
+    def __init__(self, code: str, sentence: str, retry_at: datetime | None = None) -> None:
+        self.code, self.retry_at = code, retry_at
+        super().__init__(sentence)
+
+
+class LeadExistsError(CallsError):
+    """Another lead of the tenant has this number."""
+
+
+class InvalidCallError(CallNotPlacedError):
+    """The call cannot be placed as it was asked for. `errors` holds one message per field."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        self.errors = dict(errors)
+        super().__init__("; ".join(f"{field}: {message}" for field, message in self.errors.items()))
+
+
+class TelephonyNotConfiguredError(CallNotPlacedError):
+    """The tenant has no line to ring anybody by."""
+
+
 class CallEndedError(CallsError):
     """The call has ended already."""
 
@@ -31,3 +58,11 @@ class UnknownHostError(CallsError):
 
 class DamagedRecordingError(CallsError):
     """The spooled file is missing or is not the one that was announced."""
+
+
+class RecordingNotStoredError(CallsError):
+    """The recording is still on its way into the storage, or is lost."""
+
+
+class InvalidLinkError(CallsError):
+    """A link to a recording is forged, has expired, is another recording's, or its maker may no longer listen."""

@@ -2,8 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Count, DateField, DateTimeField, F, Func, Q, Sum
+from django.db.models.functions import Cast
 
 from calls.endings import why_it_ended
 from calls.lifecycle import OBJECT_TYPE
@@ -11,7 +17,18 @@ from calls.models import Call, Message, ToolCall, Turn
 from tenants.models import UsageRecord
 from voiceplatform.lib.retry import retry_on_lost_connection
 
-__all__ = ["CostLine", "Progress", "TurnTiming", "call_progress", "cost_lines", "turn_timings", "why_it_ended"]
+__all__ = [
+    "GROUPS",
+    "CostLine",
+    "Progress",
+    "TurnTiming",
+    "UsageTotal",
+    "call_progress",
+    "cost_lines",
+    "turn_timings",
+    "usage_totals",
+    "why_it_ended",
+]
 
 STAGES: Final = (
     "transcription_delay",
@@ -23,6 +40,10 @@ STAGES: Final = (
     "stop",
     "overlap",
 )
+
+_LOCAL: Final = Func(F("tenant__timezone"), F("created_at"), function="timezone", output_field=DateTimeField())
+GROUPS: Final[Mapping[str, Any]] = {"day": Cast(_LOCAL, DateField()), "agent": F("agent_id"), "kind": F("kind")}
+"""What totals can be taken over. A day is one of the tenant's time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +85,18 @@ class TurnTiming:
     stages: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class UsageTotal:
+    """`costs` has the sum for each currency; calls that are not finalized are in none."""
+
+    group: date | UUID | str
+    calls: int
+    answered_calls: int
+    duration: timedelta
+    costs: Mapping[str, Decimal]
+    calls_without_final_cost: int
+
+
 @retry_on_lost_connection
 def call_progress(call: Call, *, after: int = -1) -> Progress:
     """For watching a running call: its state now and the turns behind number `after`, with all tool calls and messages."""
@@ -103,6 +136,39 @@ def turn_timings(call: Call) -> list[TurnTiming]:
     times = ("sequence", "speaker", "started_ms", "ended_ms", "interrupted")
     rows = Turn.objects.filter(call=call).values(*times, "metrics")
     return [TurnTiming(**{name: row[name] for name in times}, stages=_stages(row["metrics"])) for row in rows]
+
+
+def usage_totals(*, since: datetime, until: datetime, group_by: str, with_tests: bool = False) -> list[UsageTotal]:
+    """Totals of the calls of the tenant in scope that were placed in [since, until); one query.
+
+    Without `with_tests` simulations, chats and test calls are left out.
+    """
+    calls = Call.objects.all() if with_tests else Call.objects.live()
+    rows = (
+        calls.filter(created_at__gte=since, created_at__lt=until)
+        .order_by()
+        .values("currency", group=GROUPS[group_by])
+        .annotate(
+            calls=Count("pk"),
+            answered=Count("answered_at"),
+            talked=Sum(F("ended_at") - F("answered_at")),
+            paid=Sum("cost"),
+            open=Count("pk", filter=Q(finalized_at=None)),
+        )
+        .order_by("group", "currency")
+    )
+    return [_total(group, list(found)) for group, found in groupby(rows, key=lambda row: row["group"])]
+
+
+def _total(group: Any, rows: list[dict[str, Any]]) -> UsageTotal:
+    return UsageTotal(
+        group=group,
+        calls=sum(row["calls"] for row in rows),
+        answered_calls=sum(row["answered"] for row in rows),
+        duration=sum((row["talked"] for row in rows if row["talked"]), timedelta()),
+        costs={row["currency"]: row["paid"] for row in rows if row["paid"] is not None},
+        calls_without_final_cost=sum(row["open"] for row in rows),
+    )
 
 
 def _stages(metrics: Mapping[str, float]) -> dict[str, float]:

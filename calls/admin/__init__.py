@@ -1,3 +1,3 @@
-from calls.admin import calls, hosts, messages
+from calls.admin import calls, hosts, messages, people, windows
 
-__all__ = ["calls", "hosts", "messages"]
+__all__ = ["calls", "hosts", "messages", "people", "windows"]

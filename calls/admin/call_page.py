@@ -66,6 +66,7 @@ def head_context(call: Call) -> dict[str, Any]:
         "lasted": duration(_length_s(call)),
         "variables": [(name, in_words(value)) for name, value in call.variables.items()],
         "metadata": [(name, in_words(value)) for name, value in call.metadata.items()],
+        "overrides": [(name.replace("_", " "), in_words(value)) for name, value in call.overrides.items()],
     }
 
 

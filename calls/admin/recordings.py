@@ -1,18 +1,16 @@
 """Listening to a recording through a link that is signed for one person and a few minutes."""
 
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.core.files.storage import storages
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
-from calls.admin.streaming import serve_file
 from calls.models import Call, Recording
+from calls.streaming import serve_recording
 from tenants.staff import staff_user
 
 LINK_HOLDS = timedelta(minutes=15)
@@ -37,14 +35,4 @@ def stream(request: HttpRequest, call: Call) -> HttpResponseBase:
     recording = Recording.objects.filter(call=call, state=Recording.State.STORED).first()
     if recording is None:
         raise Http404("This call has no stored recording.")
-    return _serve(request, call, recording)
-
-
-def _serve(request: HttpRequest, call: Call, recording: Recording) -> HttpResponseBase:
-    storage = storages["recordings"]
-    try:
-        file: Any = storage.open(recording.file)
-        size = storage.size(recording.file)
-    except FileNotFoundError as error:
-        raise Http404("The recording's file is gone from the storage.") from error
-    return serve_file(request, file, size=size, content_type="audio/ogg", filename=f"{call.public_id}.ogg")
+    return serve_recording(request, recording)

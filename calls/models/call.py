@@ -79,7 +79,10 @@ class Call(TenantModel):
     persona = models.CharField(max_length=60, blank=True, help_text="Who calls, in a simulation.")
     variables: Any = models.JSONField(default=dict, blank=True)
     metadata: Any = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    overrides: Any = models.JSONField(default=dict, blank=True, help_text="Settings of the version this call alone changes.")
     max_duration_s = models.PositiveIntegerField()
+    not_before = models.DateTimeField(null=True, blank=True, help_text="It waits until then.")
+    not_after = models.DateTimeField(null=True, blank=True, help_text="It is canceled when it has not begun by then.")
 
     status = models.CharField(max_length=11, choices=Status, default=Status.QUEUED)
     disposition = models.CharField(max_length=14, choices=Disposition, blank=True)
@@ -146,6 +149,10 @@ class Call(TenantModel):
             ),
             models.CheckConstraint(name="call_persona_simulates", condition=Q(persona="") | Q(kind="simulated")),
             models.CheckConstraint(name="call_lasts", condition=Q(max_duration_s__gt=0)),
+            models.CheckConstraint(
+                name="call_begins_before_it_expires",
+                condition=Q(not_before=None) | Q(not_after__isnull=False, not_after__gt=models.F("not_before")),
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant", "-created_at", "-id"], name="call_newest"),
@@ -156,6 +163,8 @@ class Call(TenantModel):
                 name="call_local_queue",
                 condition=Q(status="queued", transport="local", host=None),
             ),
+            models.Index(fields=["not_after"], name="call_expiring", condition=Q(status="queued", not_after__isnull=False)),
+            models.Index(fields=["tenant", "agent", "-id"], name="call_newest_of_agent"),
             models.Index(fields=["ended_at"], name="call_to_finalize", condition=Q(status="ended", finalized_at=None)),
         ]
 

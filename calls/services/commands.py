@@ -13,6 +13,7 @@ from calls.errors import CallEndedError
 from calls.models import Call, CallCommand
 from calls.resolving import scope_of_call
 from tenants.models import User
+from tenants.services import audit
 
 TAKEN_WITHIN: Final = timedelta(seconds=7)
 
@@ -41,6 +42,7 @@ def request_hang_up(call: Call, *, actor: User | None = None, reason: str = "") 
         job_id=lifecycle.UNCLAIMED,
     )
     if ended:
+        _note_request(call, actor, reason)
         return None
     if Call.objects.select_for_update(no_key=True, of=("self",)).get(pk=call.pk).status == Call.Status.ENDED:
         raise CallEndedError(f"{call.public_id} has ended already.")
@@ -48,8 +50,13 @@ def request_hang_up(call: Call, *, actor: User | None = None, reason: str = "") 
     waiting: CallCommand | None = CallCommand.objects.filter(call=call, kind=kind, taken_at=None).first()
     if waiting is None:
         waiting = CallCommand.objects.create(call=call, kind=kind, actor=actor, reason=reason, created_at=now)
+        _note_request(call, actor, reason)
     wakeups.wake_on_commit(wakeups.COMMANDS, call.pk)
     return waiting
+
+
+def _note_request(call: Call, actor: User | None, reason: str) -> None:
+    audit.record(action="call.hang_up_requested", target=call, actor=actor, reason=reason)
 
 
 def take_commands(call_id: UUID) -> list[CallCommand]:

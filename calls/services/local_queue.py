@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from calls import lifecycle
 from calls.clock import database_now
@@ -13,14 +14,16 @@ from tenants.scope import tenant_scope
 
 @transaction.atomic
 def take_local_calls(*, host_id: UUID, limit: int) -> list[UUID]:
-    """Dispatch up to `limit` waiting local calls of all tenants, oldest first, to a host. Needs no scope.
+    """Dispatch up to `limit` waiting local calls of all tenants that are due, oldest first, to a host. Needs no scope.
 
     Hosts that take at the same moment get different calls. Raises UnknownHostError for a host that has retired.
     """
     if not WorkerHost.objects.filter(pk=host_id, retired_at=None).exists():
         raise UnknownHostError(f"there is no serving host {host_id}")
+    now = database_now()
+    due = Q(not_before=None) | Q(not_before__lte=now), Q(not_after=None) | Q(not_after__gt=now)
     waiting = (
-        Call.all_objects.filter(status=Call.Status.QUEUED, transport=Call.Transport.LOCAL, host=None)
+        Call.all_objects.filter(*due, status=Call.Status.QUEUED, transport=Call.Transport.LOCAL, host=None)
         .order_by("created_at", "id")
         .select_for_update(skip_locked=True, no_key=True, of=("self",))
         .values_list("pk", "tenant_id")[: max(limit, 0)]

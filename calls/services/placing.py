@@ -3,49 +3,89 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Required, TypeAlias, TypedDict, Unpack
 
 from django.db import transaction
 
 from agents.errors import ArchivedAgentError
 from agents.models import Agent, AgentVersion
-from agents.services import check_variables, compile_version
+from agents.services import check_variables, compile_version, override_settings
 from calls import lifecycle, wakeups
 from calls.clock import database_now
 from calls.errors import CallLimitError, CallNotPlacedError, NotPublishedError
 from calls.models import Call, ConfigSnapshot, WorkerHost
+from calls.services.timing import check_times
 from tenants.lifecycle import require_new_work
-from tenants.models import Tenant, TenantLimits
+from tenants.models import Tenant
 from tenants.scope import current_tenant_id
+from tenants.services.limits import effective_limits
 
 Kind: TypeAlias = Call.Kind
 Transport: TypeAlias = Call.Transport
 _NEVER_LIVE = (Kind.SIMULATED, Kind.CHAT)
 
 
+class Asked(TypedDict, total=False):
+    """What a call is placed with; see `plan_call`."""
+
+    agent: Required[Agent]
+    kind: Required[str]
+    version: AgentVersion | None
+    variables: Mapping[str, object] | None
+    overrides: Mapping[str, Any] | None
+    persona: str
+    metadata: Mapping[str, Any] | None
+    livemode: bool | None
+    not_before: datetime | None
+    not_after: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A call that may be placed and is not stored yet, with the document it will run on."""
+
+    call: Call
+    body: Mapping[str, Any]
+
+
 @transaction.atomic
-def place_call(
+def place_call(*, host: WorkerHost | None = None, **asked: Unpack[Asked]) -> Call:
+    """Queue a call of the tenant in scope; with `host` no other host takes it.
+
+    Raises what `plan_call` does, TenantNotActiveError and CallLimitError.
+    """
+    plan = plan_call(**asked)
+    plan.call.host = host
+    return queue_call(plan)
+
+
+def plan_call(
     *,
     agent: Agent,
     kind: str,
     version: AgentVersion | None = None,
     variables: Mapping[str, object] | None = None,
+    overrides: Mapping[str, Any] | None = None,
     persona: str = "",
     metadata: Mapping[str, Any] | None = None,
     livemode: bool | None = None,
-    host: WorkerHost | None = None,
-) -> Call:
-    """Queue a call of the tenant in scope; with `host` no other host takes it.
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
+) -> Plan:
+    """Check what a call of the tenant in scope is asked for; nothing is written.
 
     Without `version` the published one is used, and in simulations and chats of an agent that has none, its draft.
-    A draft makes no live calls. Raises TenantNotActiveError, CallLimitError, NotPublishedError, ArchivedAgentError,
-    InvalidSettingsError for a draft that cannot be published, VariableError, CallNotPlacedError.
+    A draft makes no live calls. Raises NotPublishedError, ArchivedAgentError, VariableError, InvalidCallError for times
+    that do not fit, InvalidSettingsError for overrides that do not and for a draft that cannot be published, and else
+    CallNotPlacedError.
     """
     kind = Kind(kind)
     chosen = _version(agent, version, kind)
     live = _livemode(kind, chosen, livemode, persona)
-    body = compile_version(chosen)
-    values = check_variables(body, variables or {})
+    body = override_settings(compile_version(chosen), overrides or {}, version=chosen)
+    times = check_times(not_before=not_before, not_after=not_after, now=database_now())
     call = Call(
         agent=agent,
         version=chosen,
@@ -53,22 +93,27 @@ def place_call(
         transport=Transport.LOCAL if kind in _NEVER_LIVE else Transport.LIVEKIT,
         livemode=live,
         persona=persona,
-        variables=values,
+        variables=check_variables(body, variables or {}),
+        overrides=dict(overrides or {}),
         metadata=dict(metadata or {}),
-        host=host,
+        not_before=times.not_before,
+        not_after=times.not_after,
     )
-    return _queue(call, body=body)
+    return Plan(call=call, body=body)
 
 
-def _queue(call: Call, *, body: Mapping[str, Any]) -> Call:
+@transaction.atomic
+def queue_call(plan: Plan) -> Call:
+    """Store a planned call. Raises TenantNotActiveError and CallLimitError."""
     tenant = _admit()
+    call, body = plan.call, plan.body
     call.snapshot = _snapshot(body)
     call.max_duration_s = body["settings"]["limits"]["max_duration_s"]
     call.currency = tenant.currency
     call.created_at = database_now()
     call.save(force_insert=True)
     lifecycle.announce(call_id=call.pk, status=Call.Status.QUEUED, at=call.created_at)
-    if call.transport == Transport.LOCAL and call.host_id is None:
+    if call.transport == Transport.LOCAL and call.host_id is None and call.not_before is None:
         wakeups.wake_on_commit(wakeups.LOCAL_CALLS, call.pk)
     return call
 
@@ -105,7 +150,7 @@ def _admit() -> Tenant:
     """The tenant, locked so that its calls are admitted one at a time; no_key lets rows that refer to it be written."""
     Tenant.objects.select_for_update(no_key=True).get(pk=current_tenant_id())
     tenant = require_new_work()
-    allowed = TenantLimits.objects.values_list("max_open_calls", flat=True).get()
+    allowed = effective_limits().max_open_calls
     if Call.objects.open().count() >= allowed:
         raise CallLimitError(f"{tenant.name} has {allowed} open calls, as many as its limits allow.")
     return tenant

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import models
 
@@ -22,6 +23,7 @@ from calls.services.entries import (
     UsageEntry,
     moment,
 )
+from tenants import outbox
 from tenants.services.usage import record_usage
 
 
@@ -53,12 +55,17 @@ def write_tool_calls(call: Call, entries: Sequence[ToolCallEntry], _now: datetim
 
 
 def write_messages(call: Call, entries: Sequence[MessageEntry], now: datetime) -> None:
+    """Tells `message.taken` of each message that is new or corrected."""
     messages = _stored(Message, call, key=[entry.key for entry in entries])
+    changed: set[UUID] = set()
     for entry in entries:
         message = messages.setdefault(entry.key, Message(call=call))
         if _is_new(message, entry):
             _set(message, entry.model_dump(exclude={"op", "at"}) | {"taken_at": moment(entry, now=now)})
+            changed.add(message.pk)
     _upsert(Message, messages.values(), key="key", fields=["taken_at", *_fields(MessageEntry, "at")])
+    for message_id in sorted(changed):
+        outbox.publish(topic="message.taken", object_type="message", object_id=message_id, data={"call_id": str(call.pk)})
 
 
 def write_usage(call: Call, entries: Sequence[UsageEntry], _now: datetime) -> None:

@@ -42,6 +42,7 @@ class Swept:
     """How many calls, and at last hosts, were changed by each sweep."""
 
     requeued: int
+    expired: int
     unclaimed: int
     lost: int
     overtime: int
@@ -55,6 +56,7 @@ def sweep(*, now: datetime | None = None) -> Swept:
     gone = Gone.at(now)
     return Swept(
         requeued=requeue_unclaimed(now=now),
+        expired=cancel_expired(now=now),
         unclaimed=fail_unclaimed(now=now, gone=gone),
         lost=end_lost(now=now, gone=gone),
         overtime=end_overtime(now=now),
@@ -124,6 +126,21 @@ def requeue_unclaimed(*, now: datetime) -> int:
         return _no_worker(call, now=now, detail=f"Dispatched {dispatches} times; no job claimed the call.")
 
     return _each(late, requeue)
+
+
+def cancel_expired(*, now: datetime) -> int:
+    """Calls that still wait for a host at the time they had to begin by."""
+    late: dict[str, Any] = {"status": Status.QUEUED, "not_after__lte": now}
+
+    @transaction.atomic
+    def cancel(call: Call) -> bool:
+        # A host may have taken the call since; one that is locked cannot be dispatched meanwhile.
+        if not Call.objects.select_for_update(no_key=True, of=("self",)).filter(pk=call.pk, **late).exists():
+            return False
+        canceled = Disposition.CANCELED
+        return lifecycle.end(call_id=call.pk, disposition=canceled, ended_reason="expired", at=now, job_id=lifecycle.UNCLAIMED)
+
+    return _each(_unclaimed(**late), cancel)
 
 
 def fail_unclaimed(*, now: datetime, gone: Gone) -> int:

@@ -196,6 +196,8 @@ def test_a_call_is_placed_while_redis_is_away(make_agent: MakeAgent, settings: A
         ("call_local_without_server", {"kind": "web"}),
         ("call_persona_simulates", {"kind": "chat", "persona": "x"}),
         ("call_lasts", {"max_duration_s": 0}),
+        ("call_begins_before_it_expires", {"not_before": "2026-01-02T00:00Z"}),
+        ("call_begins_before_it_expires", {"not_before": "2026-01-02T00:00Z", "not_after": "2026-01-02T00:00Z"}),
     ],
 )
 def test_the_database_refuses_impossible_rows(make_call: Make, constraint: str, fields: dict[str, Any]) -> None:

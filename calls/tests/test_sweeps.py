@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from calls.clock import database_now
+from calls.endings import why_it_ended
 from calls.models import Call, CallEvent, Recording, SweepRun, WorkerHost
 from calls.services import claim_call, finalizing, hosts, local_queue, sweeps
 from calls.services.sweeps import Swept
@@ -15,7 +16,7 @@ from tenants.scope import tenant_scope
 
 Make = Callable[..., Call]
 MakeHost = Callable[..., WorkerHost]
-NOTHING = Swept(requeued=0, unclaimed=0, lost=0, overtime=0, finalized=0, retired=0)
+NOTHING = Swept(requeued=0, expired=0, unclaimed=0, lost=0, overtime=0, finalized=0, retired=0)
 
 
 def run(*, since: datetime, until: float, every: float = 5.0) -> Swept:
@@ -78,6 +79,41 @@ def test_a_local_call_nobody_ever_claims_fails(make_call: Make, make_host: MakeH
         assert local_queue.take_local_calls(host_id=host.pk, limit=1) == [call.pk]
         sweeps.requeue_unclaimed(now=database_now() + seconds(30))
     assert outcome(call) == ("ended", "failed", "no_worker")
+
+
+def test_a_call_waits_for_its_time_and_is_canceled_after_it(make_call: Make, make_host: MakeHost) -> None:
+    begin, host = database_now() + seconds(100), make_host()
+    call = make_call(not_before=begin, not_after=begin + seconds(60))
+    assert local_queue.take_local_calls(host_id=host.pk, limit=5) == []
+    assert sweeps.cancel_expired(now=begin + seconds(59)) == 0
+    assert sweeps.sweep(now=begin + seconds(60)).expired == 1
+    assert outcome(call) == ("ended", "canceled", "expired")
+    assert "No worker could take it" in why_it_ended(call)
+
+
+def test_a_call_is_handed_out_within_its_time_only(make_call: Make, make_host: MakeHost) -> None:
+    now, host = database_now(), make_host()
+    due, late = (make_call(not_before=now - seconds(10)) for _ in range(2))
+    Call.objects.filter(pk=late.pk).update(not_after=now - seconds(1))
+    assert local_queue.take_local_calls(host_id=host.pk, limit=5) == [due.pk]
+    assert sweeps.cancel_expired(now=now + timedelta(hours=2)) == 1
+    assert outcome(due)[0] == "dispatched", "it began in time"
+    assert outcome(late) == ("ended", "canceled", "expired")
+
+
+def test_a_call_that_a_host_takes_while_the_sweep_runs_is_not_canceled(make_call: Make, make_host: MakeHost) -> None:
+    call, host = make_call(not_before=database_now(), not_after=database_now() + seconds(30)), make_host()
+    taken: list[Any] = []
+
+    def take_first(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if not taken and "FOR NO KEY UPDATE" in sql:
+            taken.append(call.pk)
+            assert local_queue.take_local_calls(host_id=host.pk, limit=1) == [call.pk]
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(take_first):
+        assert sweeps.cancel_expired(now=database_now() + seconds(60)) == 0
+    assert outcome(call)[0] == "dispatched"
 
 
 def test_a_call_in_a_room_nobody_comes_to_fails_after_45_seconds(make_call: Make, make_host: MakeHost) -> None:

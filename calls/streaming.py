@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.core.files.storage import storages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+
+from calls.models import Call, Recording
+from voiceplatform.lib.ids import to_public_id
 
 CHUNK = 64 * 1024
 RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
@@ -33,6 +37,21 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
     if first >= size:
         raise UnsatisfiableRangeError(header)
     return None if last < first else (first, last)
+
+
+def serve_recording(request: HttpRequest, recording: Recording) -> HttpResponseBase:
+    """Answer GET or HEAD with a stored recording. Raises Http404 when its file is gone.
+
+    The body is read after the view has returned, so it needs no scope: everything the database knows is read before.
+    """
+    storage = storages["recordings"]
+    try:
+        file: Any = storage.open(recording.file)
+        size = storage.size(recording.file)
+    except FileNotFoundError as error:
+        raise Http404("The recording's file is gone from the storage.") from error
+    name = to_public_id(Call.public_prefix, recording.call_id)
+    return serve_file(request, file, size=size, content_type="audio/ogg", filename=f"{name}.ogg")
 
 
 def serve_file(request: HttpRequest, file: IO[bytes], *, size: int, content_type: str, filename: str) -> HttpResponseBase:

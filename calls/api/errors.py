@@ -1,0 +1,50 @@
+"""What errors about calls are to somebody who uses the API."""
+
+from agents.api import errors as _agents  # noqa: F401 - registers what those of agents mean
+from calls import errors
+from voiceplatform.lib.api.problems import register
+
+register(
+    errors.CallNotPlacedError,
+    status=409,
+    code="call_not_placed",
+    meaning="The call was refused; `detail` says why. Nothing was stored.",
+)
+register(
+    errors.InvalidCallError,
+    status=400,
+    code="invalid",
+    meaning="The request has fields that do not fit; `errors` names each.",
+    params=lambda error: error.errors,
+)
+register(
+    errors.CallLimitError,
+    status=409,
+    code="call_limit_reached",
+    meaning="As many calls are waiting or running as the account may have at once. Try again when one has ended.",
+)
+register(
+    errors.NotPublishedError,
+    status=409,
+    code="agent_not_published",
+    meaning="The agent has no published version, or the call was to use a draft, which makes simulated calls only.",
+)
+register(
+    errors.TelephonyNotConfiguredError,
+    status=409,
+    code="telephony_not_configured",
+    meaning="The account has no trunk to ring anybody by. Nothing was stored; simulated calls work without one.",
+)
+register(errors.CallEndedError, status=409, code="call_ended", meaning="The call has ended already.")
+register(
+    errors.RecordingNotStoredError,
+    status=409,
+    code="recording_not_stored",
+    meaning="The recording is still on its way, or is lost: its `state` says which.",
+)
+register(
+    errors.InvalidLinkError,
+    status=403,
+    code="link_invalid",
+    meaning="The link to a recording is damaged, too old, another recording's, or its key may no longer listen.",
+)

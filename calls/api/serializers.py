@@ -1,0 +1,208 @@
+"""Shapes of calls and of what is kept about them."""
+
+from typing import Any, Final
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from agents.models import Agent
+from agents.personas import PERSONAS
+from calls.endings import why_it_ended
+from calls.models import Call, CallEvent, Message, Recording, ToolCall, Turn
+from tenants.models import Kind, Unit
+from voiceplatform.lib.api.fields import MetadataField, PublicIdField, RowField, StrictSerializer
+
+PLACED_KINDS: Final = (Call.Kind.OUTBOUND, Call.Kind.SIMULATED)
+NUMBER_PREFIX: Final = "num"
+LARGEST_NUMBER: Final = 2**31 - 1
+
+
+class WordField(serializers.CharField):
+    """A word of ours; null where there is none yet."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(read_only=True, allow_null=True, **options)
+
+    def to_representation(self, value: Any) -> Any:
+        return str(value) or None
+
+
+class OverridesSerializer(StrictSerializer):
+    """Settings that this call alone changes; they are checked like the agent's own."""
+
+    greeting = serializers.CharField(required=False, allow_blank=True, max_length=600, help_text="Spoken first. Liquid works.")
+    voice = serializers.CharField(required=False, max_length=80, help_text="A voice of the version's provider.")
+    language = serializers.CharField(required=False, max_length=5, help_text="What the other side speaks, e.g. en or de.")
+    max_duration_s = serializers.IntegerField(required=False, help_text="The call ends after this many seconds.")
+
+
+def _agents() -> QuerySet:
+    rows: QuerySet = Agent.objects.select_related("published_version__agent", "published_version__tenant")
+    return rows
+
+
+class NewCallSerializer(StrictSerializer):
+    agent_id = RowField(_agents, prefix=Agent.public_prefix, source="agent", help_text="Who talks: agt_….")
+    version = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=LARGEST_NUMBER,
+        help_text="Number of the version to use; the published one unless told otherwise.",
+    )
+    kind = serializers.ChoiceField(
+        choices=PLACED_KINDS, default=Call.Kind.OUTBOUND, help_text="outbound rings a person, simulated talks to a persona."
+    )
+    to = serializers.CharField(required=False, max_length=40, help_text="Outbound: whom to ring, as +15125550143.")
+    from_number_id = PublicIdField(NUMBER_PREFIX, required=False, help_text="Outbound: the number shown to them: num_….")
+    override_gates = serializers.CharField(
+        required=False,
+        max_length=500,
+        help_text="Outbound: why it is placed although a person gate refuses it. Needs the scope calls:override_gates.",
+    )
+    persona = serializers.ChoiceField(choices=list(PERSONAS), required=False, help_text="Simulated: who calls.")
+    variables = serializers.DictField(
+        child=serializers.JSONField(allow_null=True), default=dict, help_text="Values for the variables the version declares."
+    )
+    overrides = OverridesSerializer(required=False)
+    metadata = MetadataField(default=dict, help_text="Up to 50 texts of your own, echoed everywhere.")
+    not_before = serializers.DateTimeField(required=False, help_text="The call waits until then.")
+    not_after = serializers.DateTimeField(
+        required=False, help_text="It is canceled when it has not begun by then; one hour after not_before unless told otherwise."
+    )
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        errors = {}
+        is_outbound = given["kind"] == Call.Kind.OUTBOUND
+        if is_outbound and "to" not in given:
+            errors["to"] = serializers.ErrorDetail("Say whom to ring, as +15125550143.", "required")
+        for name in ("persona",) if is_outbound else ("to", "from_number_id", "override_gates"):
+            if name in given:
+                errors[name] = serializers.ErrorDetail(f"A call of kind {given['kind']} has none.", "invalid")
+        if given.pop("from_number_id", None) and not errors:
+            named = self.initial_data["from_number_id"]
+            errors["from_number_id"] = serializers.ErrorDetail(f"There is no {named}.", "does_not_exist")
+        if (number := given.get("version")) is not None:
+            given["version"] = given["agent"].versions.filter(number=number).select_related("agent", "tenant").first()
+            if given["version"] is None:
+                errors["version"] = serializers.ErrorDetail(f"The agent has no version {number}.", "does_not_exist")
+        if errors:
+            raise serializers.ValidationError(errors)
+        return given
+
+
+class HangUpSerializer(StrictSerializer):
+    reason = serializers.CharField(default="", allow_blank=True, max_length=500, help_text="Kept with the call.")
+
+
+class CallRecordingSerializer(StrictSerializer):
+    id = PublicIdField(Recording.public_prefix, source="pk", read_only=True)
+    state = serializers.ChoiceField(choices=Recording.State.choices, read_only=True)
+    duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
+
+
+class CallSerializer(StrictSerializer):
+    id = PublicIdField(Call.public_prefix, source="pk", read_only=True)
+    agent_id = PublicIdField(Agent.public_prefix, read_only=True)
+    version_number = serializers.IntegerField(read_only=True, help_text="The agent's version it runs on.")
+    kind = serializers.ChoiceField(choices=Call.Kind.choices, read_only=True)
+    status = serializers.ChoiceField(choices=Call.Status.choices, read_only=True)
+    disposition = WordField(help_text="How it ended, as one of a fixed set; null while it is open.")
+    ended_reason = WordField(help_text="What ended it; null while it is open.")
+    why_it_ended = serializers.SerializerMethodField(help_text="The same in sentences; null while it is open.")
+    livemode = serializers.BooleanField(read_only=True, help_text="False: a test call, which counts in no figure.")
+    persona = WordField(help_text="Who calls, in a simulation.")
+    variables = serializers.DictField(read_only=True)
+    metadata = serializers.DictField(read_only=True)
+    overrides = OverridesSerializer(read_only=True)
+    not_before = serializers.DateTimeField(read_only=True, allow_null=True)
+    not_after = serializers.DateTimeField(read_only=True, allow_null=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    dispatched_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="When a worker was asked to take it.")
+    answered_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="When the conversation began.")
+    ended_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    finalized_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="From then on cost and record are whole.")
+    duration_s = serializers.FloatField(
+        read_only=True, allow_null=True, help_text="Length of the conversation; null until it ended."
+    )
+    cost = serializers.DecimalField(
+        max_digits=18, decimal_places=6, read_only=True, allow_null=True, help_text="Null until finalized."
+    )
+    currency = serializers.CharField(read_only=True, help_text="ISO code of the cost.")
+    recording = serializers.SerializerMethodField(help_text="Null while there is none.")
+
+    def get_why_it_ended(self, call: Call) -> str | None:
+        return why_it_ended(call) or None
+
+    @extend_schema_field(CallRecordingSerializer(allow_null=True))
+    def get_recording(self, call: Call) -> Any:
+        for recording in call.recordings.all():
+            return CallRecordingSerializer(recording).data
+        return None
+
+
+class TurnSerializer(StrictSerializer):
+    sequence = serializers.IntegerField(read_only=True, help_text="Its place in the conversation, from 0.")
+    speaker = serializers.ChoiceField(choices=Turn.Speaker.choices, read_only=True)
+    source = serializers.ChoiceField(choices=Turn.Source.choices, read_only=True)  # type: ignore[assignment]
+    text = serializers.CharField(read_only=True)
+    started_ms = serializers.IntegerField(read_only=True, allow_null=True, help_text="Milliseconds since the call was answered.")
+    ended_ms = serializers.IntegerField(read_only=True, allow_null=True)
+    interrupted = serializers.BooleanField(read_only=True, help_text="The other side spoke before it was finished.")
+
+
+class ToolCallSerializer(StrictSerializer):
+    id = PublicIdField(ToolCall.public_prefix, source="pk", read_only=True)
+    sequence = serializers.IntegerField(read_only=True)
+    tool = serializers.CharField(source="key", read_only=True, help_text="Key of the tool in the catalogue.")
+    arguments = serializers.DictField(read_only=True)
+    status = serializers.ChoiceField(choices=ToolCall.Status.choices, read_only=True)
+    output = serializers.CharField(read_only=True, help_text="What the agent was told.")
+    started_ms = serializers.IntegerField(read_only=True, allow_null=True, help_text="Milliseconds since the call was answered.")
+    duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
+
+
+class CallEventSerializer(StrictSerializer):
+    id = PublicIdField(CallEvent.public_prefix, source="pk", read_only=True)
+    kind = serializers.CharField(read_only=True)
+    at = serializers.DateTimeField(read_only=True)
+    data = serializers.DictField(read_only=True)  # type: ignore[assignment]
+
+
+class CostLineSerializer(StrictSerializer):
+    kind = serializers.ChoiceField(choices=Kind.choices, read_only=True)
+    provider = serializers.CharField(read_only=True)
+    model = serializers.CharField(read_only=True)
+    unit = serializers.ChoiceField(choices=Unit.choices, read_only=True)
+    quantity = serializers.DecimalField(max_digits=18, decimal_places=6, read_only=True)
+    price = serializers.DecimalField(max_digits=18, decimal_places=6, read_only=True, allow_null=True)
+    per = serializers.DecimalField(
+        max_digits=18, decimal_places=6, read_only=True, allow_null=True, help_text="How many units the price is for."
+    )
+    cost = serializers.DecimalField(
+        max_digits=18, decimal_places=6, read_only=True, allow_null=True, help_text="Null without a price, and until finalized."
+    )
+    currency = WordField()
+
+
+class MessageSerializer(StrictSerializer):
+    id = PublicIdField(Message.public_prefix, source="pk", read_only=True)
+    call_id = PublicIdField(Call.public_prefix, read_only=True)
+    caller_name = serializers.CharField(read_only=True)
+    phone = serializers.CharField(read_only=True)
+    reason = serializers.CharField(read_only=True)
+    urgent = serializers.BooleanField(read_only=True)
+    taken_at = serializers.DateTimeField(read_only=True)
+    read_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="When somebody took note; null until then.")
+
+
+class RecordingSerializer(CallRecordingSerializer):
+    call_id = PublicIdField(Call.public_prefix, read_only=True)
+    size = serializers.IntegerField(read_only=True, allow_null=True, help_text="Bytes.")
+    sha256 = WordField(help_text="Checksum of the file.")
+    stored_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+
+class RecordingUrlSerializer(StrictSerializer):
+    url = serializers.URLField(read_only=True, help_text="Opens without a key, also in ranges.")
+    expires_at = serializers.DateTimeField(read_only=True)

@@ -1,0 +1,12 @@
+from rest_framework.routers import SimpleRouter
+
+from calls.api.kept import MessageViewSet, RecordingViewSet
+from calls.api.usage import UsageViewSet
+from calls.api.views import CallViewSet
+
+
+def register(router: SimpleRouter) -> None:
+    router.register("calls", CallViewSet, basename="call")
+    router.register("messages", MessageViewSet, basename="message")
+    router.register("recordings", RecordingViewSet, basename="recording")
+    router.register("usage", UsageViewSet, basename="usage")
