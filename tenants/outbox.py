@@ -66,6 +66,45 @@ def subscriber(name: str, *, topic: str, writes_rows_only: bool = True) -> Calla
     return register
 
 
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What customers are told about an event: public ids and plain values. `livemode` is None where it says nothing."""
+
+    data: Mapping[str, Any]
+    livemode: bool | None = None
+
+
+PayloadBuilder = Callable[[Event], Payload | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerEvent:
+    """How a topic is told to customers, under a name of its own."""
+
+    type: str
+    build: PayloadBuilder
+
+
+PAYLOADS: Final[dict[str, CustomerEvent]] = {}
+
+
+def payload_builder(topic: str, *, event_type: str) -> Callable[[PayloadBuilder], PayloadBuilder]:
+    """Register how an event of `topic` is told to customers, as `event_type`.
+
+    It runs in the scope of the event's tenant and gives None when there is nothing to tell any more.
+    """
+    if topic not in TOPICS:
+        raise UnknownTopicError(f"tenants/topics.py does not name the topic {topic!r}")
+
+    def register(build: PayloadBuilder) -> PayloadBuilder:
+        if topic in PAYLOADS and PAYLOADS[topic].build is not build:
+            raise UnknownTopicError(f"{topic!r} is told to customers in one way only")
+        PAYLOADS[topic] = CustomerEvent(type=event_type, build=build)
+        return build
+
+    return register
+
+
 def publish(*, topic: str, object_type: str, object_id: UUID, data: Mapping[str, Any] | None = None) -> OutboxEvent:
     """Tell subscribers of `topic`, once the current transaction commits, what happened to one object.
 

@@ -5,13 +5,16 @@ A subscriber such as `analytics.roll_up_call` is the handler registered under th
 
 from typing import Final
 
+WEBHOOKS: Final = "integrations.webhooks"
+
 TOPICS: Final[dict[str, tuple[str, ...]]] = {
-    "agent.published": (),
-    "call.queued": (),
-    "call.in_progress": (),
+    "agent.published": (WEBHOOKS,),
+    "call.queued": (WEBHOOKS,),
+    "call.in_progress": (WEBHOOKS,),
     "call.ended": (),
-    "call.finalized": ("analytics.roll_up_call",),
+    "call.finalized": ("analytics.roll_up_call", WEBHOOKS),
     "call.repriced": ("analytics.reprice_call",),
-    "recording.ready": (),
-    "feature.changed": (),
+    "message.taken": (WEBHOOKS,),
+    "recording.ready": (WEBHOOKS,),
+    "feature.changed": (WEBHOOKS,),
 }

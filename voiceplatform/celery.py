@@ -8,4 +8,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceplatform.settings.web")
 
 app = Celery("voiceplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.include = ["tenants.tasks", "calls.tasks", "analytics.handlers"]
+app.conf.include = [
+    "tenants.tasks",
+    "integrations.tasks",
+    "calls.tasks",
+    "tenants.handlers",
+    "integrations.handlers",
+    "agents.handlers",
+    "calls.handlers",
+    "analytics.handlers",
+]

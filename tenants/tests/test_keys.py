@@ -37,7 +37,7 @@ def test_the_database_refuses_another_tenants_row(theirs: OutboxEvent, scope: Te
 
 
 def test_an_update_cannot_point_at_another_tenants_row(theirs: OutboxEvent, scope: Tenant) -> None:
-    own = publish(topic="call.finalized", object_type="call", object_id=uuid4())
+    own = publish(topic="call.repriced", object_type="call", object_id=uuid4())
     with pytest.raises(IntegrityError, match="outboxdelivery_event_same_tenant"), transaction.atomic():
         written(lambda: OutboxDelivery.objects.update(event=theirs))
     assert OutboxDelivery.objects.get().event_id == own.pk

@@ -18,10 +18,10 @@ from tenants.scope import all_tenants, tenant_scope
 
 READS: dict[str, Callable[[Any], Any]] = {
     "all": lambda rows: list(rows.all()),
-    "filter": lambda rows: list(rows.filter(topic="call.finalized")),
+    "filter": lambda rows: list(rows.filter(topic="call.repriced")),
     "exclude": lambda rows: list(rows.exclude(topic="x")),
-    "or": lambda rows: list(rows.filter(topic="x") | rows.filter(topic="call.finalized")),
-    "union": lambda rows: list(rows.filter(topic="call.finalized").union(rows.filter(topic="x"))),
+    "or": lambda rows: list(rows.filter(topic="x") | rows.filter(topic="call.repriced")),
+    "union": lambda rows: list(rows.filter(topic="call.repriced").union(rows.filter(topic="x"))),
     "values": lambda rows: list(rows.values("id")),
     "values_list": lambda rows: list(rows.values_list("id", flat=True)),
     "iterator": lambda rows: list(rows.iterator()),
@@ -49,7 +49,7 @@ NOTHING: dict[str, Any] = {"first": [None]}
 @pytest.fixture
 def event(tenant: Tenant) -> OutboxEvent:
     with tenant_scope(tenant), transaction.atomic():
-        return publish(topic="call.finalized", object_type="call", object_id=uuid4())
+        return publish(topic="call.repriced", object_type="call", object_id=uuid4())
 
 
 @pytest.mark.parametrize("read", READS)

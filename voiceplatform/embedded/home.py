@@ -30,6 +30,7 @@ class Secrets:
     """Generated once per VP_HOME. `cluster` ties a PostgreSQL data folder to these passwords."""
 
     secret_key: str
+    field_encryption_key: str
     postgres_password: str
     database_password: str
     valkey_password: str

@@ -71,6 +71,7 @@ class Supervisor:
         self.home.state_file.unlink(missing_ok=True)
         self.exports = {
             "SECRET_KEY": self.home.secrets().secret_key,
+            "FIELD_ENCRYPTION_KEYS": self.home.secrets().field_encryption_key,
             "VP_SPOOL": str(self.home.root / "spool"),
             "VP_FILES": str(self.home.root / "files"),
             "VP_SUPERVISOR_PID": str(os.getpid()),

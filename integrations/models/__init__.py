@@ -1,0 +1,3 @@
+from integrations.models.webhook import WebhookDelivery, WebhookEndpoint
+
+__all__ = ["WebhookDelivery", "WebhookEndpoint"]
