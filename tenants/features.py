@@ -4,12 +4,16 @@ Switching is in `tenants/services/features.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tenants.errors import UnknownFeatureError
+from tenants.errors import InvalidFeatureConfigError, UnknownFeatureError
+from voiceplatform.lib.schema_errors import schema_errors
+
+Choice = Mapping[str, Any]  # {"enabled": bool, "config": {…}}
 
 
 class FeatureConfig(BaseModel):
@@ -59,3 +63,42 @@ def feature_spec(key: str) -> FeatureSpec:
     if key not in FEATURES:
         raise UnknownFeatureError(f"there is no feature {key!r}; known: {', '.join(sorted(FEATURES))}")
     return FEATURES[key]
+
+
+class Source(StrEnum):
+    """Whose choice it is that a feature stands as it does."""
+
+    OVERRIDE = "override"
+    PLAN = "plan"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureState:
+    """How a feature stands for a tenant. With `errors` its configuration is invalid, which switches it off."""
+
+    enabled: bool
+    config: Mapping[str, Any]
+    source: Source
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def feature_state(spec: FeatureSpec, *, override: Choice | None, planned: Choice | None) -> FeatureState:
+    """The tenant's own choice, else its plan's, else the registry's."""
+    source = Source.OVERRIDE if override is not None else Source.PLAN if planned is not None else Source.DEFAULT
+    choice: Choice = override if override is not None else planned if planned is not None else {"enabled": spec.default_enabled}
+    config: Mapping[str, Any] = choice.get("config") or {}
+    if not choice["enabled"]:
+        return FeatureState(enabled=False, config=config, source=source)
+    try:
+        return FeatureState(enabled=True, config=check_config(spec, config), source=source)
+    except InvalidFeatureConfigError as error:
+        return FeatureState(enabled=False, config=config, source=source, errors=error.errors)
+
+
+def check_config(spec: FeatureSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the schema's defaults. Raises InvalidFeatureConfigError naming the fields."""
+    try:
+        return spec.schema.model_validate(config).model_dump(mode="json")
+    except ValidationError as error:
+        raise InvalidFeatureConfigError(spec.key, schema_errors(error)) from error

@@ -1,3 +1,3 @@
-from tenants.admin import audit, deliveries, people, usage
+from tenants.admin import api_keys, audit, deliveries, people, requests, usage
 
-__all__ = ["audit", "deliveries", "people", "usage"]
+__all__ = ["api_keys", "audit", "deliveries", "people", "requests", "usage"]

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID, uuid5
 
 import structlog
-from django.db import transaction
-from pydantic import ValidationError
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import models, transaction
+from django.db.models.functions import JSONObject
 
-from tenants.errors import InvalidFeatureConfigError
-from tenants.features import FEATURES, FeatureSpec, feature_spec
+from tenants.features import FEATURES, Choice, FeatureState, check_config, feature_spec, feature_state
 from tenants.models import Tenant, TenantFeature, User
 from tenants.outbox import publish
 from tenants.scope import current_tenant_id
 from tenants.services import audit
-from voiceplatform.lib.schema_errors import schema_errors
 
 logger = structlog.get_logger(__name__)
 
@@ -23,57 +23,108 @@ def enabled_features() -> dict[str, dict[str, Any]]:
 
     A stored configuration that no longer fits its schema switches the feature off, with an error in the log.
     """
-    chosen = {row.feature_key: row for row in TenantFeature.objects.filter(feature_key__in=FEATURES)}
     enabled: dict[str, dict[str, Any]] = {}
-    for key, spec in FEATURES.items():
-        row = chosen.get(key)
-        if not (row.enabled if row else spec.default_enabled):
-            continue
-        try:
-            enabled[key] = _checked(spec, row.config if row else {})
-        except InvalidFeatureConfigError as error:
-            logger.error("a feature is off because its configuration is invalid", feature=key, problems=error.errors)  # noqa: TRY400 - the message says it all
+    for key, state in feature_states().items():
+        if state.errors:
+            logger.error("a feature is off because its configuration is invalid", feature=key, problems=state.errors)
+        if state.enabled:
+            enabled[key] = dict(state.config)
     return enabled
+
+
+def feature_states() -> dict[str, FeatureState]:
+    """How every feature of the registry stands for the tenant in scope; one query."""
+    own = TenantFeature.objects.filter(feature_key__in=FEATURES).values(
+        row=JSONObject(key="feature_key", enabled="enabled", config="config")
+    )
+    plan, rows = Tenant.objects.filter(pk=current_tenant_id()).values_list("plan__features", ArraySubquery(own)).get()
+    overrides = {row["key"]: row for row in rows}
+    return {
+        key: feature_state(spec, override=overrides.get(key), planned=(plan or {}).get(key)) for key, spec in FEATURES.items()
+    }
 
 
 @transaction.atomic
 def set_feature(
     *, key: str, enabled: bool, config: Mapping[str, Any] | None = None, actor: User | None = None, reason: str = ""
 ) -> TenantFeature:
-    """Switch a feature of the tenant in scope, and tell whoever listens to `feature.changed`.
+    """Give the tenant in scope a choice of its own, and tell whoever listens to `feature.changed`.
 
-    Without `config` the stored one stays. Raises UnknownFeatureError, and InvalidFeatureConfigError with the field.
+    Without `config` the one that holds stays. Raises UnknownFeatureError, and InvalidFeatureConfigError with the field.
     """
     spec = feature_spec(key)
-    # The tenant's row orders two people who switch at once; a feature without a row has nothing to lock.
-    Tenant.objects.select_for_update(no_key=True).get(pk=current_tenant_id())
+    planned = _lock_tenant().get(key)
     row = TenantFeature.objects.filter(feature_key=key).first()
-    before = (row.enabled, row.config) if row else (spec.default_enabled, _checked(spec, {}))
+    before = feature_state(spec, override=choice_of(row), planned=planned)
     row = row or TenantFeature(feature_key=key)
     row.enabled = enabled
-    row.config = _checked(spec, before[1] if config is None else config)
+    row.config = check_config(spec, before.config if config is None else config)
     row.save()
-    changed = [
-        name for name, old, new in zip(("enabled", "config"), before, (row.enabled, row.config), strict=True) if old != new
-    ]
-    if changed:
-        data: dict[str, str | bool] = {"feature": key, "enabled": enabled}
-        audit.record(action="feature.changed", target=row, actor=actor, fields=changed, data=data, reason=reason)
-        publish(topic="feature.changed", object_type="feature", object_id=row.pk, data=data)
+    after = feature_state(spec, override=choice_of(row), planned=planned)
+    tell_change(key=key, before=before, after=after, target=row, actor=actor, reason=reason)
     return row
 
 
+@transaction.atomic
+def follow_plan(*, key: str, actor: User | None = None, reason: str = "") -> bool:
+    """Take back the tenant's own choice, so that the feature is as in the plan; say whether there was one.
+
+    Raises UnknownFeatureError.
+    """
+    spec = feature_spec(key)
+    planned = _lock_tenant().get(key)
+    row = TenantFeature.objects.filter(feature_key=key).first()
+    if row is None:
+        return False
+    TenantFeature.objects.filter(pk=row.pk).delete()
+    before, after = (feature_state(spec, override=own, planned=planned) for own in (choice_of(row), None))
+    tell_change(key=key, before=before, after=after, target=row, actor=actor, reason=reason)
+    return True
+
+
+def tell_change(
+    *, key: str, before: FeatureState, after: FeatureState, target: models.Model, actor: User | None, reason: str
+) -> bool:
+    """Record and publish that a feature of the tenant in scope stands differently; say whether it does.
+
+    For services that change features; `target` is the row in which the change was made.
+    """
+    fields = ["enabled"] if before.enabled != after.enabled else []
+    old, new = (check_config(feature_spec(key), {}) | dict(state.config) for state in (before, after))
+    fields += [f"config.{name}" for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    if not fields:
+        return False
+    data = {"feature": key, "from": before.enabled, "to": after.enabled, "source": after.source.value}
+    audit.record(action="feature.changed", target=target, actor=actor, fields=fields, data=data, reason=reason)
+    told = {"feature": key, "enabled": after.enabled}
+    publish(topic="feature.changed", object_type="feature", object_id=feature_id(current_tenant_id(), key), data=told)
+    return True
+
+
+def feature_id(tenant_id: UUID, key: str) -> UUID:
+    """What `feature.changed` is about: the same id for one feature of one tenant, whether it has a row or not."""
+    return uuid5(tenant_id, key)
+
+
+def choice_of(row: TenantFeature | None) -> Choice | None:
+    return None if row is None else {"enabled": row.enabled, "config": row.config}
+
+
 def seed_features() -> int:
-    """Write down the defaults of every feature the tenant in scope has no row for; returns how many."""
+    """Write down every feature the tenant in scope has no row for, as it stands; returns how many."""
     known = set(TenantFeature.objects.values_list("feature_key", flat=True))
-    missing = [spec for key, spec in FEATURES.items() if key not in known]
-    rows = [TenantFeature(feature_key=spec.key, enabled=spec.default_enabled, config=_checked(spec, {})) for spec in missing]
+    missing = {key: state for key, state in feature_states().items() if key not in known}
+    rows = [
+        TenantFeature(feature_key=key, enabled=state.enabled, config=check_config(FEATURES[key], state.config))
+        for key, state in missing.items()
+        if not state.errors
+    ]
     TenantFeature.objects.bulk_create(rows, ignore_conflicts=True)
     return len(rows)
 
 
-def _checked(spec: FeatureSpec, config: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return spec.schema.model_validate(config).model_dump(mode="json")
-    except ValidationError as error:
-        raise InvalidFeatureConfigError(spec.key, schema_errors(error)) from error
+def _lock_tenant() -> Mapping[str, Choice]:
+    """What the tenant's plan says, with the tenant locked: a feature without a row has nothing else to lock."""
+    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=current_tenant_id())
+    # Read after the lock: a change of the plan locks its tenants too.
+    return tenant.plan.features if tenant.plan else {}

@@ -14,7 +14,7 @@ from tenants.errors import InvalidFeatureConfigError, NoTenantScopeError, Unknow
 from tenants.features import FEATURES
 from tenants.models import AuditEvent, OutboxEvent, Tenant, TenantFeature, User
 from tenants.scope import tenant_scope
-from tenants.services.features import enabled_features, set_feature
+from tenants.services.features import enabled_features, feature_id, set_feature
 
 MESSAGE, RECORDING = "voice-agent-tool-take-message", "call-recording"
 DEFAULTS: dict[str, Any] = {MESSAGE: {"max_per_call": 2}, RECORDING: {}}
@@ -85,7 +85,7 @@ def test_a_change_is_recorded_and_told_once(scope: Tenant, make_user: Callable[.
     event = AuditEvent.objects.get(action="feature.changed")
     assert (event.target_id, event.actor_id, event.fields, event.reason) == (row.pk, actor.pk, ["enabled"], "consent withdrawn")
     told = OutboxEvent.objects.get(topic="feature.changed")
-    assert (told.object_id, told.data) == (row.pk, {"feature": RECORDING, "enabled": False})
+    assert (told.object_id, told.data) == (feature_id(scope.pk, RECORDING), {"feature": RECORDING, "enabled": False})
 
 
 def test_writing_down_the_default_is_no_change(scope: Tenant) -> None:

@@ -11,6 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from tenants import lifecycle
 from tenants.models import AuditEvent, Membership, Tenant, TenantLimits, User
 from tenants.scope import tenant_scope
+from tenants.services.limits import Limits, effective_limits
 from tenants.services.tenants import add_member, create_tenant
 
 Status = Tenant.Status
@@ -69,7 +70,8 @@ def test_only_trial_and_active_tenants_take_new_work(tenant: Tenant, status: str
 
 def test_a_tenant_comes_with_limits_and_a_record(scope: Tenant) -> None:
     assert scope.status == Status.TRIAL
-    assert TenantLimits.objects.get().max_open_calls == 10
+    assert TenantLimits.objects.get().max_open_calls is None
+    assert effective_limits() == Limits(max_open_calls=10, api_requests_per_minute=1200)
     assert AuditEvent.objects.get().action == "tenant.created"
 
 

@@ -1,6 +1,7 @@
 """Pages cost the same number of queries for one row as for twenty, and never count a table."""
 
 from collections.abc import Callable
+from datetime import time
 
 import pytest
 from django.db import connection
@@ -9,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agents.testing import make_agent
-from calls.models import CallEvent, Message, ToolCall
+from calls.models import CallEvent, CallingWindow, Lead, Message, ToolCall
+from calls.services.people import create_lead, create_window, suppress
 from calls.testing import make_call
 from tenants.models import AuditEvent, Membership, Tenant, TenantLimits, UsageRecord
 from tenants.scope import tenant_scope
@@ -39,6 +41,10 @@ def fill(make_member: Callable[..., Membership]) -> Fill:
                     quantity=1,
                 )
                 make_member(tenant)
+                phone = f"+1212555{Lead.objects.count():04}"
+                create_lead(lead=Lead(phone=phone))
+                suppress(phone=phone, source="import")
+                create_window(window=CallingWindow(starts_at=time(9), ends_at=time(18)))
 
     return add
 

@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from calls.admin import recordings
-from calls.admin.streaming import UnsatisfiableRangeError, parse_range
 from calls.models import Recording
+from calls.streaming import UnsatisfiableRangeError, parse_range
 from tenants.scope import tenant_scope
 from tests.admin.conftest import House
 

@@ -20,8 +20,8 @@ def url_of(tenant: Tenant, name: str = "change") -> str:
 
 
 def switched(*, on: bool, most: str = "2", reason: str = "asked by phone") -> dict[str, str]:
-    enabled = {"enabled": "on"} if on else {}
-    return {"feature": MESSAGES, **enabled, f"{MESSAGES}-max_per_call": most, f"{MESSAGES}-why-reason": reason}
+    choice = "on" if on else "off"
+    return {"feature": MESSAGES, "choice": choice, f"{MESSAGES}-max_per_call": most, f"{MESSAGES}-why-reason": reason}
 
 
 def test_a_tenant_is_added_with_its_limits(root: Client) -> None:
@@ -66,6 +66,7 @@ def test_a_feature_is_switched_with_a_reason_and_its_history_shows(staff: Callab
     assert (feature.enabled, feature.config) == (True, {"max_per_call": 4})
     page = client.get(url).content.decode()
     assert "“asked by phone”" in page
+    assert "settings changed: max per call" in page
     assert "History (2)" in page
 
 

@@ -81,7 +81,7 @@ def test_the_agent_filter_offers_the_tenants_own_agents(
 def test_a_page_of_one_row_saves_into_its_own_tenant_while_all_are_in_view(root: Client, house: House, foreign: House) -> None:
     url = reverse("admin:tenants_tenant_features", args=[house.tenant.pk])
     key = "call-recording"
-    assert root.post(url, {"feature": key, f"{key}-why-reason": "asked for"}).status_code == 302
+    assert root.post(url, {"feature": key, "choice": "off", f"{key}-why-reason": "asked for"}).status_code == 302
     with tenant_scope(house.tenant):
         assert TenantFeature.objects.get(feature_key=key).enabled is False
     with tenant_scope(foreign.tenant):

@@ -1,3 +1,3 @@
-from voiceplatform.admin import agent_page, tenant_page
+from voiceplatform.admin import agent_page, plans, tenant_page
 
-__all__ = ["agent_page", "tenant_page"]
+__all__ = ["agent_page", "plans", "tenant_page"]

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWid
 from agents.admin.agents import AgentAdmin
 from agents.errors import AgentsError, InvalidSettingsError
 from agents.models import Agent, AgentVersion
+from agents.personas import PERSONAS
 from calls.admin.call_page import live_context
 from calls.admin.hosts import alive
 from calls.errors import CallsError
@@ -24,7 +25,6 @@ from calls.models import Call
 from calls.services import place_call
 from tenants.admin.base import Tab
 from tenants.errors import TenantsError
-from voice_worker.simulation.personas import PERSONAS
 
 SIMULATE = "calls.add_call"  # the only way the console places calls
 RECENT = 10

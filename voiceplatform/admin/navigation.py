@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from tenants.staff import staff_scope
+from voiceplatform.admin.feature_access import SWITCH
 
 Entry = tuple[str, str, str, str]  # title, icon, URL name, permission
 
@@ -20,10 +21,29 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         ],
     ),
     (
+        "People",
+        [
+            ("Leads", "contacts", "admin:calls_lead_changelist", "calls.view_lead"),
+            ("Do not call", "phone_disabled", "admin:calls_suppression_changelist", "calls.view_suppression"),
+            ("Calling windows", "schedule", "admin:calls_callingwindow_changelist", "calls.view_callingwindow"),
+        ],
+    ),
+    (
         "Customers",
         [
             ("Tenants", "apartment", "admin:tenants_tenant_changelist", "tenants.view_tenant"),
+            ("Features", "toggle_on", "feature-matrix", SWITCH),
+            ("Plans", "inventory_2", "admin:tenants_plan_changelist", "tenants.view_plan"),
             ("People", "group", "admin:tenants_user_changelist", "tenants.view_user"),
+        ],
+    ),
+    (
+        "API",
+        [
+            ("API keys", "key", "admin:tenants_apikey_changelist", "tenants.view_apikey"),
+            ("API requests", "receipt_long", "admin:tenants_requestlog_changelist", "tenants.view_requestlog"),
+            ("Webhooks", "webhook", "admin:integrations_webhookendpoint_changelist", "integrations.view_webhookendpoint"),
+            ("Sent events", "send", "admin:integrations_webhookdelivery_changelist", "integrations.view_webhookdelivery"),
         ],
     ),
     (

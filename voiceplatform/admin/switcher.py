@@ -59,7 +59,7 @@ def _landing(request: HttpRequest) -> str:
         return home
     try:
         name = resolve(target).url_name or ""
-        if name == "index" or name.endswith("_changelist"):
+        if name in ("index", "feature-matrix") or name.endswith("_changelist"):
             return target
         return reverse(f"admin:{'_'.join(name.split('_')[:2])}_changelist")
     except (Resolver404, NoReverseMatch):

@@ -33,7 +33,7 @@ NAMES = [("change", "General"), ("features", "Features"), ("members", "Members")
 
 class LimitsInline(StackedInline):
     model = TenantLimits
-    fields = ["max_open_calls"]
+    fields = ["max_open_calls", "api_requests_per_minute", "allowed_countries"]
     min_num = max_num = 1
     can_delete = False
     extra = 0
@@ -45,9 +45,9 @@ class LimitsInline(StackedInline):
 
 @admin.register(Tenant)
 class TenantAdmin(ConsoleAdmin):
-    list_display = ["name", "status_badge", "agency", "timezone", "currency", "created"]
+    list_display = ["name", "status_badge", "plan", "agency", "timezone", "currency", "created"]
     list_filter = [("status", ChoicesDropdownFilter)]
-    list_select_related = ["agency"]
+    list_select_related = ["agency", "plan"]
     search_fields = ["name", "slug"]
     search_help_text = "Name or short name"
     fields = ["name", "slug", "agency", "timezone", "currency"]
