@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from agents.models import Agent
+from agents.personas import HOURS_AND_MESSAGE
 from calls.models import Call, Turn
 from calls.resolving import scope_of_call
 from calls.services import place_call
@@ -21,7 +22,6 @@ from voice_worker.entrypoint import Job, run_call
 from voice_worker.far_ends import persona_ends, persona_log
 from voice_worker.simulation.check import Result, check
 from voice_worker.simulation.log import read_log
-from voice_worker.simulation.personas import HOURS_AND_MESSAGE
 from voice_worker.simulation.speech import SpeechClient
 from voiceplatform.demo.seed import TENANT_SLUG, seed_demo
 

@@ -22,7 +22,8 @@ def test_a_server_of_the_users_own_replaces_ours(home: Path) -> None:
     done = dev(home, "--only", "valkey", "--", "sh", "-c", 'echo "$REDIS_URL"; cat "$VP_HOME/run/env"', REDIS_URL=mine)
     first, *env_file = done.stdout.splitlines()
     assert first == mine
-    assert [line.split("=")[0] for line in env_file] == ["SECRET_KEY", "VP_FILES", "VP_SPOOL", "VP_SUPERVISOR_PID"]
+    names = ["FIELD_ENCRYPTION_KEYS", "SECRET_KEY", "VP_FILES", "VP_SPOOL", "VP_SUPERVISOR_PID"]
+    assert [line.split("=")[0] for line in env_file] == names
     assert "not started: REDIS_URL is set" in done.stderr
 
 

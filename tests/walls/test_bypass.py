@@ -13,9 +13,14 @@ ALLOWED: dict[str, dict[str, str]] = {
     "all_objects": {
         "calls/resolving.py": "finds the tenant of a call",
         "calls/services/commands.py": "finds commands of every tenant that nobody took",
+        "calls/services/gates.py": "an agency's suppressions hold for its customers too",
         "calls/services/local_queue.py": "a host takes the oldest waiting calls, whose ever they are",
         "calls/services/sweeps.py": "finds calls of every tenant that need an end, enters the scope of each",
+        "integrations/services/deliveries.py": "forgets old webhook deliveries of every tenant",
+        "integrations/services/sweeps.py": "finds endpoints of every tenant with something to send, wakes a task in its scope",
         "tenants/models/base.py": "declares it",
+        "tenants/services/api_keys.py": "finds the tenant of an API key",
+        "tenants/services/requests.py": "forgets old requests of every tenant",
         "tenants/services/delivery.py": "takes due deliveries of every tenant, runs each in its scope",
     },
     "all_tenants": {
@@ -34,6 +39,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "connection.cursor": {
         "calls/clock.py": "asks the database for the time",
+        "tenants/api/idempotency.py": "takes a lock that is named after the tenant in scope",
         "tenants/outbox.py": "counts an object's events, with the tenant in scope",
         "voiceplatform/doctor.py": "asks for the server's version",
     },

@@ -23,6 +23,7 @@ GLOBAL = {
     "contenttypes.ContentType",
     "sessions.Session",
     "tenants.DefaultRate",
+    "tenants.Plan",
     "tenants.Tenant",
     "tenants.User",
     "tenants.User_groups",
@@ -87,8 +88,9 @@ def test_references_inside_a_tenant_are_in_the_database(db: None) -> None:
 @pytest.mark.parametrize("model", OWNED, ids=lambda model: model._meta.label)
 def test_the_tenant_comes_first_in_unique_constraints(model: type[TenantModel]) -> None:
     uniques = [c for c in model._meta.constraints if isinstance(c, models.UniqueConstraint) and c.fields]
-    # A room is LiveKit's name for a call: unique among all tenants, because only it leads to the tenant.
-    assert [c.name for c in uniques if c.fields[0] != "tenant" and "room" not in c.fields] == []
+    # LiveKit's name of a call and the prefix of a key are unique among all tenants, because they lead to the tenant.
+    leads_to_tenant = {("room",), ("prefix",)}
+    assert [c.name for c in uniques if c.fields[0] != "tenant" and c.fields not in leads_to_tenant] == []
     assert [f.name for f in model._meta.local_fields if f.unique and not f.primary_key] == []
 
 

@@ -1,0 +1,83 @@
+"""Walls of the API: each address first works for its owner, then for nobody else."""
+
+import pytest
+
+from tenants.roles import SCOPES
+from tenants.scope import tenant_scope
+from tests.api.matrix import BY_LINK, ROWS, digest, routes
+
+CASES = [pytest.param(*key, id=f"{key[0]} {key[1]}") for key in ROWS]
+ENDS = "_00000000000000000000000000"
+
+
+@pytest.fixture
+def asked(tenant):
+    """What the owner asks for, made in their tenant: address and body of a row."""
+
+    def ask(method, template):
+        with tenant_scope(tenant):
+            parts, body = ROWS[method, template].owned()
+        return template.format(**parts), body
+
+    return ask
+
+
+def send(program, method, path, body):
+    return program.get(path) if method == "GET" else program.send(method.lower(), path, body)
+
+
+def test_the_table_has_every_address():
+    assert routes() - BY_LINK == set(ROWS)
+
+
+@pytest.mark.parametrize(("method", "template"), CASES)
+def test_the_owner_succeeds(method, template, asked, api):
+    response = send(api, method, *asked(method, template))
+    assert 200 <= response.status_code < 300, response.content
+
+
+@pytest.mark.parametrize(("method", "template"), [case for case in CASES if "{" in case.values[1]])
+def test_a_stranger_finds_nothing(method, template, asked, stranger, tenant):
+    path, body = asked(method, template)
+    with tenant_scope(tenant):
+        before = digest()
+    response = send(stranger, method, path, body)
+    shared = template == "features/{id}"
+    assert response.status_code == (200 if shared else 404), response.content
+    with tenant_scope(tenant):
+        assert digest() == before
+
+
+@pytest.mark.parametrize(("method", "template"), [case for case in CASES if ROWS[case.values].scope])
+def test_a_key_without_the_scope_is_refused(method, template, asked, make_api, tenant):
+    path, body = asked(method, template)
+    scope = ROWS[method, template].scope
+    poor = make_api(tenant, scopes=[each for each in SCOPES if each != scope])
+    with tenant_scope(tenant):
+        before = digest()
+    response = send(poor, method, path, body)
+    assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
+    assert scope in response.json()["detail"]
+    with tenant_scope(tenant):
+        assert digest() == before
+
+
+@pytest.mark.parametrize(("method", "template"), CASES)
+def test_nobody_is_refused(method, template, asked, api):
+    response = send(type(api)(""), method, *asked(method, template))
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize(("method", "template", "name"), [(*key, name) for key, row in ROWS.items() for name in row.foreign])
+def test_a_stranger_s_row_in_a_body_is_as_one_that_is_missing(method, template, name, asked, stranger, other_tenant):
+    _, body = asked(method, template)
+    with tenant_scope(other_tenant):
+        before, (parts, own) = digest(), ROWS[method, template].owned()
+        before = digest()
+    foreign = send(stranger, method, template.format(**parts), {**own, name: body[name]})
+    missing = send(stranger, method, template.format(**parts), {**own, name: body[name].partition("_")[0] + ENDS})
+    assert foreign.status_code == missing.status_code == 400
+    told = [(error["param"], error["code"]) for error in foreign.json()["errors"]]
+    assert told == [(error["param"], error["code"]) for error in missing.json()["errors"]] == [(name, "does_not_exist")]
+    with tenant_scope(other_tenant):
+        assert digest() == before
