@@ -28,7 +28,7 @@ run: $(VENV)/installed ## Start everything on the embedded profile
 	@$(PY) manage.py dev $(ARGS)
 
 test: $(VENV)/installed-dev ## Run the tests on a PostgreSQL and Valkey of their own
-	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m "not slow" $(ARGS)
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/installed-dev ## Run the tests that speak and think for real
 	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -m slow $(ARGS)
@@ -45,8 +45,11 @@ lint: $(VENV)/installed-dev ## Format check, lint, types, import walls, migratio
 format: $(VENV)/installed-dev ## Format the code
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
 
+schema: $(VENV)/installed-dev ## Write the API's OpenAPI document, docs/openapi.yaml
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) manage.py spectacular --fail-on-warn --file docs/openapi.yaml
+
 lock: $(VENV)/installed-dev ## Pin requirements*.in with hashes
 	@for name in requirements requirements-embedded requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; done
 
-.PHONY: help setup demo run test test-slow bench lint format lock
+.PHONY: help setup demo run test test-slow bench lint format schema lock

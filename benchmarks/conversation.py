@@ -14,6 +14,7 @@ from uuid import UUID
 from django.conf import settings
 
 from agents.models import Agent
+from agents.personas import PERSONAS
 from benchmarks.calls import prepare_database
 from benchmarks.onsets import Onsets, gap_errors_ms, summary_of
 from benchmarks.report import Report, median, percentile
@@ -29,7 +30,6 @@ from voice_worker.entrypoint import Job, run_call
 from voice_worker.far_ends import persona_ends, persona_log
 from voice_worker.simulation.check import CheckedCall, CheckReport, check
 from voice_worker.simulation.log import read_log
-from voice_worker.simulation.personas import PERSONAS
 from voice_worker.simulation.speech import SpeechClient
 from voice_worker.snapshot import CallSnapshot
 from voiceplatform.demo.seed import TENANT_SLUG, seed_demo

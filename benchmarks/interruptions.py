@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
+from agents.personas import Noise, Sound
 from agents.pipeline import VersionSettings
 from benchmarks.calls import hold_call, make_job, prepare_database
 from benchmarks.ends import ScriptedEnds
@@ -19,7 +20,6 @@ from voice_worker.audio import RATE, Int16Array, Utterance
 from voice_worker.pipeline import Stages, build_stages
 from voice_worker.providers.constant import Rule, RuleLLM
 from voice_worker.simulation.noise import SPEECH_RMS, at_level, make_noise, trimmed
-from voice_worker.simulation.personas import Noise, Sound
 from voice_worker.simulation.speech import SpeechClient
 
 VOICE = "robin"

@@ -2,14 +2,16 @@
 
 import asyncio
 
+import pytest
 from asgiref.sync import sync_to_async
 from livekit.agents import llm
 
 from calls.models import Call
 from calls.services.commands import request_hang_up
-from tenants.models import Tenant
+from tenants.models import Plan, Tenant
 from tenants.scope import tenant_scope
 from tenants.services.features import set_feature
+from tenants.services.plans import choose_plan
 from voice_worker import watchdogs
 from voice_worker.pipeline import Stages, build_stages
 from voice_worker.providers.base import ProviderConfigError
@@ -17,6 +19,7 @@ from voice_worker.providers.constant import Rule, RuleLLM
 from voice_worker.tests.calling import make_job, stages, stored, talk
 from voice_worker.tests.failing import BreakableTTS, BrokenLLM
 
+FEATURE = "voice-agent-tool-take-message"
 APOLOGY = "I am sorry, I cannot go on."
 GIVEN = {"caller_name": "Maria Lopez", "phone": "512 555 0143", "reason": "insurance"}
 
@@ -105,27 +108,35 @@ async def run_without_line(job, build):
     return await asyncio.wait_for(run_call(job, ends=nobody, stages=build), 20)
 
 
-async def test_a_feature_switched_off_in_mid_call_refuses_the_tool(caller_tenant: Tenant, monkeypatch) -> None:
-    monkeypatch.setattr(watchdogs, "POLL_S", 1.0)
+def switch_off(tenant: Tenant) -> None:
+    with tenant_scope(tenant):
+        set_feature(key=FEATURE, enabled=False, reason="test")
+
+
+def put_on_a_plan_without(tenant: Tenant) -> None:
+    plan = Plan.objects.create(name="Bare", features={FEATURE: {"enabled": False, "config": {}}})
+    with tenant_scope(tenant):
+        choose_plan(plan=plan, reason="test")
+
+
+@pytest.mark.parametrize("take_away", [switch_off, put_on_a_plan_without])
+async def test_a_feature_taken_away_in_mid_call_refuses_the_tool_within_five_seconds(caller_tenant: Tenant, take_away) -> None:
     job = await sync_to_async(make_job)(caller_tenant)
     rule = Rule(hears="", tool="take_message", arguments=GIVEN)
     said = "This is Maria Lopez, 512 555 0143, about my insurance."
     async with talk(job, build=stages(hears=[said], rules=[rule])) as (line, _):
         await line.reply()
         await line.ask()
-        await sync_to_async(switch_off)(caller_tenant)
-        await asyncio.sleep(2.0)
+        await sync_to_async(take_away)(caller_tenant)
+        taken_at_ms = line.clock.now() * 1000
+        await asyncio.sleep(2.8)
         await line.ask()
-    statuses = await sync_to_async(stored)(
-        job.call_id, caller_tenant, lambda call: [(use.status, use.output) for use in call.tool_calls.all()]
+    uses = await sync_to_async(stored)(
+        job.call_id, caller_tenant, lambda call: [(use.status, use.output, use.started_ms) for use in call.tool_calls.all()]
     )
-    assert [status for status, _ in statuses] == ["ok", "refused"]
-    assert "switched off" in statuses[1][1]
-
-
-def switch_off(tenant: Tenant) -> None:
-    with tenant_scope(tenant):
-        set_feature(key="voice-agent-tool-take-message", enabled=False, config=None, actor=None, reason="test")
+    assert [status for status, _, _ in uses] == ["ok", "refused"]
+    assert "switched off" in uses[1][1]
+    assert uses[1][2] - taken_at_ms < 5000
 
 
 async def test_staff_can_hang_up(caller_tenant: Tenant) -> None:

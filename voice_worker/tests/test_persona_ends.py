@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents.personas import Answer, Goal, Noise, Persona, Step
 from voice_worker.audio import CallClock
 from voice_worker.ears import Ears
 from voice_worker.simulation.ends import PersonaEnds
 from voice_worker.simulation.log import LoggedCall, read_log
-from voice_worker.simulation.personas import Answer, Goal, Noise, Persona, Step
 from voice_worker.tests.acting import Tones, play
 
 GREETING = "hello this is the front desk"

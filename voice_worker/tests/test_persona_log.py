@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from agents.personas import Noise
 from voice_worker.audio import RATE
 from voice_worker.simulation.log import PersonaLog, read_log
 from voice_worker.simulation.noise import SPEECH_RMS, at_level, make_noise
-from voice_worker.simulation.personas import Noise
 from voice_worker.simulation.speech import KeptSpeech, SpeechClient, SpeechError
 from voice_worker.tests.acting import Tones
 from voice_worker.tests.sounds import silence, tone

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
+from agents.personas import CHANGES_MIND, HOURS_AND_MESSAGE, PERSONAS, SAYS_LITTLE, Persona
 from voice_worker.simulation.mind import BYE, CORRECTION, GIVES_UP, HELLO, NAME_CORRECTION, NO_THANKS, YES, Mind, Reply, words_of
-from voice_worker.simulation.personas import CHANGES_MIND, HOURS_AND_MESSAGE, PERSONAS, SAYS_LITTLE, Persona
 
 GREETING = "Thank you for calling Bright Smile Dental, this is Ava. How can I help you?"
 

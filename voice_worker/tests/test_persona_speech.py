@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from livekit.agents import NOT_GIVEN, Agent, AgentSession, inference, llm
 
+from agents.personas import CHANGES_MIND, HOURS_AND_MESSAGE, SAYS_LITTLE, Persona
 from voice_worker.audio import CallClock
 from voice_worker.ears import Ears
 from voice_worker.providers.local_http import LocalServer
@@ -17,7 +18,6 @@ from voice_worker.recording import Recorder, RecordingResult
 from voice_worker.simulation.check.words import word_error_rate
 from voice_worker.simulation.ends import PersonaEnds
 from voice_worker.simulation.log import LoggedCall, read_log
-from voice_worker.simulation.personas import CHANGES_MIND, HOURS_AND_MESSAGE, SAYS_LITTLE, Persona
 from voice_worker.simulation.speech import KeptSpeech, SpeechClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -94,7 +94,9 @@ def _invite(supervisor: Supervisor, seeded: dict[str, str]) -> None:
         "  · Calls → the newest call: play the recording and click a line of the transcript\n"
         "  · Agents → Ava → change a fact, then Simulate a call with another persona\n"
         "  · Tenants → Bright Smile Dental → Features: switch messages off and call again\n"
-        f"  · another terminal: .venv/bin/python manage.py simulate_call --agent {seeded['agent_id']} --persona changes_mind\n\n"
+        f"  · another terminal: .venv/bin/python manage.py simulate_call --agent {seeded['agent_id']} --persona changes_mind\n"
+        f"  · the API: {url}/api/docs\n"
+        f"    with a key from: .venv/bin/python manage.py create_api_key --tenant {seeded['tenant_slug']}\n\n"
         "  Ctrl-C stops everything. The next start takes seconds.\n"
     )
     sys.stdout.flush()

@@ -38,6 +38,7 @@ BRAINS = {"local": "default", "google": "gemini-3.8-flash", "openai": "gpt-6-lun
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
+    tenant_slug: str
     agent_id: str
     username: str
     password: str
@@ -50,7 +51,7 @@ def seed_demo(*, llm: str, small_brain: bool) -> Seeded:
     )
     with tenant_scope(tenant):
         agent = _agent(llm=llm, model="small" if llm == "local" and small_brain else BRAINS[llm])
-    return Seeded(agent_id=str(agent.pk), username=STAFF_USERNAME, password=_staff_password())
+    return Seeded(tenant_slug=TENANT_SLUG, agent_id=str(agent.pk), username=STAFF_USERNAME, password=_staff_password())
 
 
 def _agent(*, llm: str, model: str) -> Agent:

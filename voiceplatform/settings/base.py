@@ -13,6 +13,8 @@ VP_FILES = env.path("VP_FILES", VP_HOME / "files")
 
 DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = env.text("SECRET_KEY", example="a long random string")
+# What stored secrets are encrypted with: the first key encrypts, all of them decrypt. Asked for when one is stored or read.
+FIELD_ENCRYPTION_KEYS = env.words("FIELD_ENCRYPTION_KEYS", [])
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], example="voice.example.com")
 
 INSTALLED_APPS = [
@@ -61,6 +63,9 @@ GOOGLE_CLOUD_CREDENTIALS = env.text("GOOGLE_CLOUD_CREDENTIALS", "")
 LIVEKIT_URL = env.text("LIVEKIT_URL", "")
 LIVEKIT_API_KEY = env.text("LIVEKIT_API_KEY", "")
 LIVEKIT_API_SECRET = env.text("LIVEKIT_API_SECRET", "")
+
+# Lets addresses that customers give lead to this machine itself, also by http: for development only.
+VP_OUTBOUND_LOOPBACK = env.flag("VP_OUTBOUND_LOOPBACK", default=False)
 
 TOOLS_DECIDED_BY_BACKEND = env.flag("TOOLS_DECIDED_BY_BACKEND", default=True)
 

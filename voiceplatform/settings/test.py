@@ -6,6 +6,7 @@ from voiceplatform.settings.web import STORAGES as WEB_STORAGES
 
 INSTALLED_APPS = [*WEB_APPS, "voice_worker"]
 VP_TEST_PROVIDERS = True
+FIELD_ENCRYPTION_KEYS = ["Zm9yIHRoZSB0ZXN0IHN1aXRlOiBub3QgYSBzZWNyZXQ"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Pages are rendered without collecting static files first.
 STORAGES = WEB_STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from voiceplatform.settings import env
+from voiceplatform.settings.api import DRF_STANDARDIZED_ERRORS, REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401
 from voiceplatform.settings.base import *  # noqa: F403
 from voiceplatform.settings.base import BASE_DIR, DATABASES, REDIS_URL
 from voiceplatform.settings.base import INSTALLED_APPS as SHARED_APPS
@@ -18,6 +19,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     *SHARED_APPS,
     "campaigns",
     "analytics",
@@ -28,6 +33,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "voiceplatform.middleware.RequestIdMiddleware",
+    "voiceplatform.api.middleware.ApiMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -74,6 +80,12 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("SECURE_COOKIES", default=
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [], example="https://voice.example.com")
 
+# Bodies of the API and of forms; files go another way.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+VP_PROXIES = env.number("VP_PROXIES", 0)
+VP_REQUEST_LOG_DAYS = env.number("VP_REQUEST_LOG_DAYS", 30, minimum=1)
+VP_WEBHOOK_LOG_DAYS = env.number("VP_WEBHOOK_LOG_DAYS", 30, minimum=1)
+
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -84,5 +96,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "outbox-sweep": {"task": "tenants.tasks.sweep_outbox", "schedule": 5.0, "options": {"expires": 5}},
+    "requests-sweep": {"task": "tenants.tasks.forget_old_requests", "schedule": 3600.0, "options": {"expires": 3600}},
+    "webhooks-sweep": {"task": "integrations.tasks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
+    "webhooks-log": {"task": "integrations.tasks.forget_old_deliveries", "schedule": 3600.0, "options": {"expires": 3600}},
     "calls-sweep": {"task": "calls.tasks.sweep_calls", "schedule": 5.0, "options": {"expires": 5}},
 }
