@@ -1,6 +1,7 @@
 """Calls for measuring: a tenant of their own, the worker's own way through a call, and a bare session to compare with."""
 
 import asyncio
+import gc
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
@@ -46,6 +47,9 @@ def prepare_database() -> None:
     """The schema, and quiet logs: what a benchmark run by itself needs first."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     call_command("migrate", verbosity=0)
+    # As the forkserver of the jobs does.
+    gc.collect()
+    gc.freeze()
 
 
 def make_job(

@@ -72,7 +72,7 @@ def test_a_process_loads_only_what_it_needs(settings: str, load: str, absent: li
 
 
 PRELOADS = """
-import json, os, sys, threading
+import gc, json, os, sys, threading
 seen = []
 def note(event, data):
     if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
@@ -85,6 +85,7 @@ print(json.dumps({
     "sockets": [name for name in files if name.startswith("socket:")],
     "threads": [thread.name for thread in threading.enumerate()],
     "tasks": len(os.listdir("/proc/self/task")),
+    "frozen": gc.get_freeze_count(),
 }))
 """
 
@@ -102,6 +103,7 @@ def test_what_the_forkserver_preloads_leaves_nothing_for_jobs_to_inherit() -> No
     # urllib3 tries once whether there is IPv6, on a socket that it closes.
     assert [event for event in found["network"] if event != ["socket.bind", "('::1', 0)"]] == []
     assert (found["sockets"], found["threads"], found["tasks"]) == ([], ["MainThread"], 1)
+    assert found["frozen"] > 100_000, "collections in a call would walk everything that was imported"
 
 
 def printed_by(program: str, settings: str, **env: str) -> Any:
