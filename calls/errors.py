@@ -48,6 +48,10 @@ class CallEndedError(CallsError):
     """The call has ended already."""
 
 
+class NotAChatError(CallsError):
+    """Messages can be written into chats only."""
+
+
 class ForeignJobError(CallsError):
     """A job wrote about a call that another job, or none, has claimed."""
 

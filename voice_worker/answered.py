@@ -11,17 +11,17 @@ from django.conf import settings
 from voice_worker.apology import Apology
 from voice_worker.audio import CallClock, CallEnds
 from voice_worker.closing import quietly
+from voice_worker.conversation import Script
 from voice_worker.ears import Ears, EarTurn
 from voice_worker.pipeline import Stages, open_session
 from voice_worker.recording import Recorder, RecordingResult
 from voice_worker.records import Records
-from voice_worker.session import Conversation, Script
 from voice_worker.snapshot import CallSnapshot
+from voice_worker.spoken import SpokenConversation
 from voice_worker.usage import UsageTotals
 from voice_worker.watchdogs import Orders
 
 RECORDING: Final = "recording.ogg"
-USAGE_EVERY_S: Final = 15.0
 APOLOGY_AFTER_S: Final = 3.0
 HANG_UP_S: Final = 5.0
 
@@ -53,12 +53,12 @@ class AnsweredCall:
         self._ears.follow(line.audio_output)
         self._usage = UsageTotals(snapshot.settings, append=records.append)
         self._usage.listen(stt_model=stages.stt, llm_model=stages.llm, tts_model=stages.tts)
-        self._conversation: Conversation | None = None
+        self._conversation: SpokenConversation | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    def converse(self, *, script: Script, orders: Orders) -> Conversation:
+    def converse(self, *, script: Script, orders: Orders) -> SpokenConversation:
         apology = self._apology()
-        self._conversation = Conversation(
+        self._conversation = SpokenConversation(
             session=open_session(self._stages, turn_taking=self._snapshot.settings.turn_taking),
             script=script,
             ends=self._line,
@@ -68,7 +68,7 @@ class AnsweredCall:
             orders=orders,
             apology=apology,
         )
-        self._tasks = [asyncio.create_task(self._prepare(apology)), asyncio.create_task(self._count())]
+        self._tasks = [asyncio.create_task(self._prepare(apology)), asyncio.create_task(self._usage.keep_flushing())]
         return self._conversation
 
     async def aclose(self) -> None:
@@ -100,11 +100,6 @@ class AnsweredCall:
         # The greeting needs the voice first.
         await asyncio.sleep(APOLOGY_AFTER_S)
         await apology.prepare()
-
-    async def _count(self) -> None:
-        while True:
-            await asyncio.sleep(USAGE_EVERY_S)
-            self._usage.flush()
 
     def _announce(self, recorded: RecordingResult) -> None:
         if not recorded.size:

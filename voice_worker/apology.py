@@ -23,7 +23,7 @@ class Apology:
 
     def __init__(self, text: str, *, voice: tts.TTS, name: str, folder: Path) -> None:
         """`name` tells voices apart."""
-        self.text = text
+        self._text = text
         self._voice = voice
         digest = hashlib.sha256(f"{name}\n{text}".encode()).hexdigest()
         self._path = folder / f"{digest[:32]}.pcm"
@@ -48,7 +48,7 @@ class Apology:
     async def _speak(self) -> None:
         try:
             async with asyncio.timeout(_PREPARE_S):
-                frame = await self._voice.synthesize(self.text).collect()
+                frame = await self._voice.synthesize(self._text).collect()
         except Exception as error:  # noqa: BLE001 a call can be held without it
             logger.warning("the apology could not be prepared", error=f"{type(error).__name__}: {error}")
             return

@@ -24,18 +24,19 @@ from voice_worker import outcome
 from voice_worker.answered import AnswerClock, AnsweredCall
 from voice_worker.audio import CallClock, CallEnds
 from voice_worker.closing import later
+from voice_worker.conversation import Conversation, Script
 from voice_worker.database import in_database
 from voice_worker.desk import CallDesk
 from voice_worker.instructions import build_instructions, render_greeting
 from voice_worker.outcome import Outcome
-from voice_worker.pipeline import ModelMissingError, StagesBuilder, build_stages
+from voice_worker.pipeline import MindBuilder, ModelMissingError, StagesBuilder, build_mind, build_stages
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.providers.local_llm import LocalLLM
 from voice_worker.records import Records
-from voice_worker.session import Conversation, Script
 from voice_worker.snapshot import CallSnapshot, load_snapshot
 from voice_worker.tools.builder import Toolbox, build_tools
 from voice_worker.watchdogs import Orders
+from voice_worker.written import OpenedChat
 
 logger = structlog.get_logger(__name__)
 
@@ -67,6 +68,7 @@ async def run_call(
     stop: asyncio.Event | None = None,
     observe: Observer | None = None,
     stages: StagesBuilder = build_stages,
+    mind: MindBuilder = build_mind,
 ) -> Outcome | None:
     """Claim a call and hold it to its end. None, and no trace, when another job has it. `stop` ends it as a shutdown."""
     if not await _claim(job):
@@ -75,7 +77,8 @@ async def run_call(
     opened = partial(Records, call_id=job.call_id, job_id=job.job_id, folder=job.folder, observe=observe)
     records = await asyncio.to_thread(opened, loop=asyncio.get_running_loop())
     try:
-        return await _Run(job, records=records, ends=ends, build=stages).hold(stop=stop or asyncio.Event())
+        run = _Run(job, records=records, ends=ends, builders=_Builders(stages=stages, mind=mind))
+        return await run.hold(stop=stop or asyncio.Event())
     finally:
         records.append({"op": "finalize", "at": _now()})
         if not await records.aclose(timeout_s=HAND_IN_S):
@@ -90,14 +93,20 @@ async def _claim(job: Job) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Builders:
+    stages: StagesBuilder
+    mind: MindBuilder
+
+
 class _Run:
     """One call's parts, and the order in which they come and go."""
 
-    def __init__(self, job: Job, *, records: Records, ends: EndsFactory, build: StagesBuilder) -> None:
+    def __init__(self, job: Job, *, records: Records, ends: EndsFactory, builders: _Builders) -> None:
         self._job = job
         self._records = records
         self._ends = ends
-        self._build = build
+        self._builders = builders
         self._conversation: Conversation | None = None
         self._result: Outcome | None = None
 
@@ -151,20 +160,35 @@ class _Run:
         tools = build_tools(snapshot.grants, box=box)
         script = await asyncio.to_thread(self._write_script, snapshot, tools)
         async with contextlib.AsyncExitStack() as closing:
-            stages = await self._build(snapshot.settings)
-            later(closing, stages.aclose)
-            clock = AnswerClock()
-            warming = asyncio.create_task(_warm_up(stages.llm, script=script, tools=tools))
-            closing.callback(warming.cancel)
-            async with asyncio.timeout(PREPARE_S):
-                line = await self._ends(snapshot, clock)
-            later(closing, line.aclose)
-            await asyncio.wait({warming})
-            call = AnsweredCall(snapshot, stages=stages, line=line, clock=clock, records=self._records, folder=self._job.folder)
-            later(closing, call.aclose)
-            self._conversation = call.converse(script=script, orders=orders)
+            open_far_end = self._open_chat if snapshot.is_chat else self._answer
+            far_end = await open_far_end(snapshot, script=script, tools=tools, closing=closing)
+            later(closing, far_end.aclose)
+            self._conversation = far_end.converse(script=script, orders=orders)
             desk.open(self._conversation)
             self._ended(await self._conversation.run(tools=tools))
+
+    async def _answer(
+        self, snapshot: CallSnapshot, *, script: Script, tools: Sequence[RawFunctionTool], closing: contextlib.AsyncExitStack
+    ) -> AnsweredCall:
+        stages = await self._builders.stages(snapshot.settings)
+        later(closing, stages.aclose)
+        clock = AnswerClock()
+        warming = asyncio.create_task(_warm_up(stages.llm, script=script, tools=tools))
+        closing.callback(warming.cancel)
+        async with asyncio.timeout(PREPARE_S):
+            line = await self._ends(snapshot, clock)
+        later(closing, line.aclose)
+        await asyncio.wait({warming})
+        return AnsweredCall(snapshot, stages=stages, line=line, clock=clock, records=self._records, folder=self._job.folder)
+
+    async def _open_chat(
+        self, snapshot: CallSnapshot, *, script: Script, tools: Sequence[RawFunctionTool], closing: contextlib.AsyncExitStack
+    ) -> OpenedChat:
+        model = await self._builders.mind(snapshot.settings)
+        later(closing, model.aclose)
+        # The greeting can be read meanwhile.
+        closing.callback(asyncio.create_task(_warm_up(model, script=script, tools=tools)).cancel)
+        return OpenedChat(snapshot, model=model, records=self._records)
 
     def _write_script(self, snapshot: CallSnapshot, tools: Sequence[RawFunctionTool]) -> Script:
         at, names = datetime.now(UTC), [tool.id for tool in tools]

@@ -39,6 +39,7 @@ _TIMEOUT_S: Final = 5.0
 @dataclass(slots=True)
 class _Running:
     job: Job
+    kind: str
     process: JobProcess | None = None
     hang_up: bool = False
 
@@ -46,22 +47,23 @@ class _Running:
 class LocalHost:
     """Runs until `stop`; then takes nothing new, lets its calls come to their end for `drain_s`, and goes."""
 
-    def __init__(self, *, slots: int, drain_s: float) -> None:
+    def __init__(self, *, calls: int, chats: int, drain_s: float) -> None:
+        """`calls` and `chats` are how many it holds of each at the same time."""
         self.spool = Spool(settings.VP_SPOOL)
         self.stop, self.hurry = asyncio.Event(), asyncio.Event()
-        self._slots = slots
+        self._slots = {Call.Kind.SIMULATED: calls, Call.Kind.CHAT: chats}
         self._drain_s = drain_s
         self._running: dict[str, _Running] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
-        self._heart = Heartbeat(transport="local", slots=slots, spool=self.spool, job_ids=self._running.keys)
+        self._heart = Heartbeat(transport="local", slots=calls + chats, spool=self.spool, job_ids=self._running.keys)
 
     async def run(self) -> None:
         await asyncio.to_thread(warm_up)
         await self._register()
         duties = [self._heart.run, self._listen, self._sweep, self._kill_overdue]
         tasks = [asyncio.create_task(_endlessly(duty)) for duty in duties]
-        logger.info("the host takes calls", slots=self._slots, host_id=str(self._heart.host_id))
+        logger.info("the host takes calls", slots=sum(self._slots.values()), host_id=str(self._heart.host_id))
         try:
             await self._take_until_stopped()
             await self._drain()
@@ -87,26 +89,29 @@ class LocalHost:
     async def _take_until_stopped(self) -> None:
         while not self.stop.is_set():
             self._woken.clear()
-            for call_id in await self._take(self._slots - len(self._running)):
-                self._start(call_id)
+            for kind, slots in self._slots.items():
+                free = slots - sum(running.kind == kind for running in self._running.values())
+                for call_id in await self._take(kind, free):
+                    self._start(call_id, kind)
             await _any(self._woken, self.stop, timeout_s=LOOK_S)
 
-    async def _take(self, limit: int) -> list[UUID]:
+    async def _take(self, kind: str, limit: int) -> list[UUID]:
         if limit <= 0 or self._heart.host_id is None:
             return []
         try:
-            return await in_database(partial(take_local_calls, host_id=self._heart.host_id, limit=limit), timeout_s=_TIMEOUT_S)
+            take = partial(take_local_calls, host_id=self._heart.host_id, limit=limit, kind=kind)
+            return await in_database(take, timeout_s=_TIMEOUT_S)
         except UnknownHostError:
             await self._heart.beat()
         except (DatabaseError, TimeoutError) as error:
             logger.warning("no calls could be taken", error=f"{type(error).__name__}: {error}")
         return []
 
-    def _start(self, call_id: UUID) -> None:
+    def _start(self, call_id: UUID, kind: str) -> None:
         if self._heart.host_id is None:
             return
         job = Job(call_id=call_id, job_id=f"local-{uuid4().hex[:16]}", host_id=self._heart.host_id)
-        self._running[job.job_id] = running = _Running(job)
+        self._running[job.job_id] = running = _Running(job, kind)
         watch = asyncio.create_task(self._watch(running))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)

@@ -26,7 +26,9 @@ from voice_worker.providers.base import ProviderConfigError, StageSettings
 
 # A retry is silence for the caller; behind these stand the fallbacks and the apology.
 _PATIENCE: Final = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=10.0)
-_UNRECOVERABLE: Final = 3
+_CONNECTING: Final = SessionConnectOptions(
+    stt_conn_options=_PATIENCE, llm_conn_options=_PATIENCE, tts_conn_options=_PATIENCE, max_unrecoverable_errors=3
+)
 _TOOL_STEPS: Final = 3
 
 
@@ -45,6 +47,7 @@ class Stages:
 
 
 StagesBuilder = Callable[[VersionSettings], Coroutine[Any, Any, Stages]]
+MindBuilder = Callable[[VersionSettings], Coroutine[Any, Any, llm.LLM]]
 
 
 async def build_stages(settings: VersionSettings) -> Stages:
@@ -53,6 +56,18 @@ async def build_stages(settings: VersionSettings) -> Stages:
     built = Stages(stt=registry.build_stt(hearing), llm=registry.build_llm(brain), tts=registry.build_tts(speaking))
     try:
         await registry.check_local_servers(brain=brain, hearing=hearing, speaking=speaking)
+    except ProviderConfigError as error:
+        await built.aclose()
+        raise ModelMissingError(str(error)) from error
+    return built
+
+
+async def build_mind(settings: VersionSettings) -> llm.LLM:
+    """The one stage a chat needs. Raises ProviderConfigError, with what is missing and how to mend it."""
+    brain = _brain(settings.brain)
+    built = registry.build_llm(brain)
+    try:
+        await registry.check_local_servers(brain=brain)
     except ProviderConfigError as error:
         await built.aclose()
         raise ModelMissingError(str(error)) from error
@@ -116,13 +131,12 @@ def open_session(stages: Stages, *, turn_taking: TurnTaking) -> AgentSession[Non
         # During its warm-up, what the caller says is thrown away.
         aec_warmup_duration=None,
         user_away_timeout=None,
-        conn_options=SessionConnectOptions(
-            stt_conn_options=_PATIENCE,
-            llm_conn_options=_PATIENCE,
-            tts_conn_options=_PATIENCE,
-            max_unrecoverable_errors=_UNRECOVERABLE,
-        ),
+        conn_options=_CONNECTING,
     )
+
+
+def open_written_session(model: llm.LLM) -> AgentSession[None]:
+    return AgentSession(llm=model, max_tool_steps=_TOOL_STEPS, user_away_timeout=None, conn_options=_CONNECTING)
 
 
 class CallAgent(Agent):

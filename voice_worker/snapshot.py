@@ -12,6 +12,7 @@ from tenants.services.features import enabled_features
 from voiceplatform.lib.retry import retry_on_lost_connection
 
 RECORDING_FEATURE: Final = "call-recording"
+CHAT: Final = "chat"
 Features = Mapping[str, Mapping[str, Any]]
 
 
@@ -42,7 +43,12 @@ class CallSnapshot:
 
     @property
     def is_recorded(self) -> bool:
-        return self.settings.record and RECORDING_FEATURE in self.features
+        return self.settings.record and not self.is_chat and RECORDING_FEATURE in self.features
+
+    @property
+    def is_chat(self) -> bool:
+        """Nobody is heard: messages are written to and fro."""
+        return self.kind == CHAT
 
 
 @retry_on_lost_connection

@@ -10,7 +10,7 @@ from livekit.agents.voice import SpeechHandle
 from voice_worker.audio import CallClock
 from voice_worker.ears import EarTurn
 
-Source = Literal["speech", "greeting", "reply", "apology", "warning"]
+Source = Literal["speech", "text", "greeting", "reply", "apology", "warning"]
 _CALLER_METRICS: Final = {"transcription_delay": "transcription_delay", "end_of_turn_delay": "end_of_turn_delay"}
 _AGENT_METRICS: Final = {"llm_node_ttft": "llm_ttft", "tts_node_ttfb": "tts_ttfb", "e2e_latency": "e2e_latency"}
 _NEAR_S: Final = 0.4
@@ -36,9 +36,12 @@ class _AgentTurn:
 class Transcript:
     """Writes turns through `append`. All methods run on the event loop."""
 
-    def __init__(self, *, clock: CallClock, append: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, *, clock: CallClock, append: Callable[[Mapping[str, Any]], None], said_by_caller: Source = "speech"
+    ) -> None:
         self._clock = clock
         self._append = append
+        self._said_by_caller = said_by_caller
         self._next = 1
         self._open: _CallerTurn | None = None
         self._speech_began: float | None = None
@@ -49,6 +52,8 @@ class Transcript:
         self._sources: dict[str, Source] = {}
         self._handles: list[SpeechHandle] = []
         self.caller_said: list[str] = []
+        self.caller_turn = 0
+        """The number of what the caller said last."""
 
     @property
     def caller_is_open(self) -> bool:
@@ -159,6 +164,7 @@ class Transcript:
         return True
 
     def _write_caller(self, turn: _CallerTurn, *, text: str, metrics: Mapping[str, int]) -> None:
+        self.caller_turn = turn.sequence
         self._append(
             {
                 "op": "turn",
@@ -170,7 +176,7 @@ class Transcript:
                 "interrupted": False,
                 "language": turn.language,
                 "metrics": dict(metrics),
-                "source": "speech",
+                "source": self._said_by_caller,
             }
         )
 

@@ -3,6 +3,7 @@
 Providers call themselves as they like; here they get the names of the catalogue, under which they have prices.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
@@ -12,6 +13,7 @@ from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
 
 from agents.pipeline import VersionSettings
 
+FLUSH_EVERY_S: Final = 15.0
 Kind = Literal["stt", "llm", "tts"]
 _Key = tuple[Kind, str, str, str]
 _VENDORS: Final = {
@@ -60,6 +62,12 @@ class UsageTotals:
             self._add("stt", metrics, second=metrics.audio_duration)
         elif isinstance(metrics, TTSMetrics):
             self._add("tts", metrics, character=metrics.characters_count)
+
+    async def keep_flushing(self) -> None:
+        """For as long as the call lasts."""
+        while True:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            self.flush()
 
     def flush(self) -> None:
         """Write the totals that changed."""

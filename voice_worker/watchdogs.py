@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from redis.exceptions import RedisError
 
 from agents.pipeline import Limits
 from calls.errors import CallsError
+from calls.models import CallCommand
 from calls.services.commands import take_commands
 from calls.wakeups import COMMANDS
 from voice_worker.audio import CallClock
@@ -81,35 +84,51 @@ async def watch_thinking(session: AgentSession, *, stuck: Callable[[], None]) ->
     stuck()
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message of a chat, and the command it came as."""
+
+    command_id: UUID
+    text: str
+
+
 class Orders:
-    """What staff decide while the call runs: hang-ups, and features switched on or off."""
+    """What comes from outside while the call runs: hang-ups, messages, and features switched on or off."""
 
     def __init__(self, call_id: UUID, *, features: Features) -> None:
         self.features = features
         self._call_id = call_id
         self._woken = asyncio.Event()
 
-    async def run(self, *, hang_up: Callable[[str], None]) -> None:
+    async def run(self, *, hang_up: Callable[[str], None], read: Callable[[Written], None]) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
-            tasks.create_task(self._poll(hang_up))
+            tasks.create_task(self._poll(hang_up, read))
 
-    async def _poll(self, hang_up: Callable[[str], None]) -> None:
+    async def _poll(self, hang_up: Callable[[str], None], read: Callable[[Written], None]) -> None:
+        def heed(command: CallCommand) -> None:
+            if command.kind == command.Kind.HANG_UP:
+                hang_up(command.reason)
+            else:
+                read(Written(command_id=command.pk, text=command.text))
+
+        # What was ordered before the call began waits already.
+        self._woken.set()
+        look = partial(self._look, asyncio.get_running_loop(), heed)
         while True:
-            self._woken.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), POLL_S)
+            self._woken.clear()
             try:
-                reasons, self.features = await in_database(self._read, timeout_s=_POLL_TIMEOUT_S)
+                self.features = await in_database(look, timeout_s=_POLL_TIMEOUT_S)
             except (DatabaseError, CallsError, TimeoutError) as error:
                 logger.warning("no news for the call", error=f"{type(error).__name__}: {error}")
-                continue
-            for reason in reasons:
-                hang_up(reason)
 
-    def _read(self) -> tuple[list[str], Features]:
-        reasons = [command.reason for command in take_commands(self._call_id) if command.kind == command.Kind.HANG_UP]
-        return reasons, live_features(self._call_id)
+    def _look(self, loop: asyncio.AbstractEventLoop, heed: Callable[[CallCommand], None]) -> Features:
+        """What was taken is heeded also when nobody waits for the answer any more: it is given out once."""
+        for command in take_commands(self._call_id):
+            loop.call_soon_threadsafe(heed, command)
+        return live_features(self._call_id)
 
     async def _listen(self) -> None:
         """Redis saves up to one poll of waiting; without it the poll does."""

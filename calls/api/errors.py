@@ -36,6 +36,7 @@ register(
     meaning="The account has no trunk to ring anybody by. Nothing was stored; simulated calls work without one.",
 )
 register(errors.CallEndedError, status=409, code="call_ended", meaning="The call has ended already.")
+register(errors.NotAChatError, status=409, code="not_a_chat", meaning="Messages are written into chats; this is another call.")
 register(
     errors.RecordingNotStoredError,
     status=409,

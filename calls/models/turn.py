@@ -19,6 +19,7 @@ class Turn(JournaledModel):
 
     class Source(models.TextChoices):
         SPEECH = "speech", "speech"
+        TEXT = "text", "text"
         GREETING = "greeting", "greeting"
         REPLY = "reply", "reply"
         APOLOGY = "apology", "apology"

@@ -68,7 +68,8 @@ def take_commands(call_id: UUID) -> list[CallCommand]:
 
 
 def _take(command: CallCommand, now: datetime) -> bool:
-    return bool(CallCommand.objects.filter(pk=command.pk, taken_at=None).update(taken_at=now))
+    # What was written goes on in the transcript, where card numbers are masked.
+    return bool(CallCommand.objects.filter(pk=command.pk, taken_at=None).update(taken_at=now, text=""))
 
 
 def overdue(host_id: UUID, *, now: datetime | None = None) -> list[Overdue]:

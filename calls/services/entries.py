@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
@@ -91,7 +92,7 @@ class TurnEntry(Entry):
     interrupted: bool = False
     language: Text20 = ""
     metrics: Metrics = Field(default_factory=dict)
-    source: Literal["speech", "greeting", "reply", "apology", "warning"]
+    source: Literal["speech", "text", "greeting", "reply", "apology", "warning"]
 
 
 class TurnMetricsEntry(Entry):
@@ -119,6 +120,15 @@ class MessageEntry(Entry):
     phone: Text40 = ""
     reason: Said = ""
     urgent: bool = False
+    at: AwareDatetime
+
+
+class AnsweredEntry(Entry):
+    """The agent has said all it had to say to a message of a chat, which is the caller's turn `turn`."""
+
+    op: Literal["answered"]
+    command_id: UUID
+    turn: Sequence
     at: AwareDatetime
 
 
@@ -159,6 +169,7 @@ AnyEntry = (
     | TurnMetricsEntry
     | ToolCallEntry
     | MessageEntry
+    | AnsweredEntry
     | UsageEntry
     | EventEntry
     | RecordingEntry
@@ -172,6 +183,6 @@ def parse_entry(raw: object) -> AnyEntry:
     return _ENTRY.validate_python(raw)
 
 
-def moment(entry: StatusEntry | MessageEntry | EventEntry | FinalizeEntry, *, now: datetime) -> datetime:
+def moment(entry: StatusEntry | MessageEntry | AnsweredEntry | EventEntry | FinalizeEntry, *, now: datetime) -> datetime:
     """When it happened by the job's clock, which may be fast: never later than now."""
     return min(entry.at, now)

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from calls.clock import database_now
 from calls.lifecycle import OBJECT_TYPE
-from calls.models import Call, CallEvent
+from calls.models import Call, CallCommand, CallEvent
 from calls.resolving import scope_of_call
 from tenants import outbox
 from tenants.services.usage import RatedTotal, rate_usage
@@ -29,6 +29,8 @@ def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
         now = database_now()
         total = _rate(call)
         Call.objects.filter(pk=call_id).update(finalized_at=now, **_priced(total))
+        # Messages that came too late for the conversation are no part of its record.
+        CallCommand.objects.filter(call=call, taken_at=None).update(text="")
         CallEvent.objects.create(call_id=call_id, kind="finalized", at=now, data=_told(total))
         outbox.publish(topic="call.finalized", object_type=OBJECT_TYPE, object_id=call_id, data=_facts(call, total))
         return True

@@ -13,17 +13,18 @@ from tenants.scope import tenant_scope
 
 
 @transaction.atomic
-def take_local_calls(*, host_id: UUID, limit: int) -> list[UUID]:
-    """Dispatch up to `limit` waiting local calls of all tenants that are due, oldest first, to a host. Needs no scope.
+def take_local_calls(*, host_id: UUID, limit: int, kind: str = Call.Kind.SIMULATED) -> list[UUID]:
+    """Dispatch up to `limit` waiting local calls of a kind that are due, oldest first, to a host.
 
-    Hosts that take at the same moment get different calls. Raises UnknownHostError for a host that has retired.
+    It takes from all tenants and needs no scope. Hosts that take at the same moment get different calls. Raises
+    UnknownHostError for a host that has retired.
     """
     if not WorkerHost.objects.filter(pk=host_id, retired_at=None).exists():
         raise UnknownHostError(f"there is no serving host {host_id}")
     now = database_now()
     due = Q(not_before=None) | Q(not_before__lte=now), Q(not_after=None) | Q(not_after__gt=now)
     waiting = (
-        Call.all_objects.filter(*due, status=Call.Status.QUEUED, transport=Call.Transport.LOCAL, host=None)
+        Call.all_objects.filter(*due, status=Call.Status.QUEUED, transport=Call.Transport.LOCAL, host=None, kind=kind)
         .order_by("created_at", "id")
         .select_for_update(skip_locked=True, no_key=True, of=("self",))
         .values_list("pk", "tenant_id")[: max(limit, 0)]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Required, TypeAlias, TypedDict, Unpack
+from typing import Any, Final, Required, TypeAlias, TypedDict, Unpack
 
 from django.db import transaction
 
@@ -25,6 +25,8 @@ from tenants.services.limits import effective_limits
 Kind: TypeAlias = Call.Kind
 Transport: TypeAlias = Call.Transport
 _NEVER_LIVE = (Kind.SIMULATED, Kind.CHAT)
+LONGEST_CHAT_S: Final = 7200
+"""People who write take their time, so a chat is not bound by the length of a phone call."""
 
 
 class Asked(TypedDict, total=False):
@@ -108,7 +110,7 @@ def queue_call(plan: Plan) -> Call:
     tenant = _admit()
     call, body = plan.call, plan.body
     call.snapshot = _snapshot(body)
-    call.max_duration_s = body["settings"]["limits"]["max_duration_s"]
+    call.max_duration_s = _longest_s(call, body)
     call.currency = tenant.currency
     call.created_at = database_now()
     call.save(force_insert=True)
@@ -116,6 +118,13 @@ def queue_call(plan: Plan) -> Call:
     if call.transport == Transport.LOCAL and call.host_id is None and call.not_before is None:
         wakeups.wake_on_commit(wakeups.LOCAL_CALLS, call.pk)
     return call
+
+
+def _longest_s(call: Call, body: Mapping[str, Any]) -> int:
+    if call.kind == Kind.CHAT and "max_duration_s" not in call.overrides:
+        return LONGEST_CHAT_S
+    longest: int = body["settings"]["limits"]["max_duration_s"]
+    return longest
 
 
 def _version(agent: Agent, version: AgentVersion | None, kind: Kind) -> AgentVersion:

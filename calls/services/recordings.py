@@ -64,7 +64,8 @@ def lose_recording(call: Call, *, detail: str) -> None:
 
 def was_to_be_recorded(call: Call) -> bool:
     """Whether the conversation took place and the version and the tenant wanted it recorded."""
-    return bool(call.answered_at and call.snapshot.body["settings"]["record"] and FEATURE in enabled_features())
+    spoken = call.answered_at and call.kind != Call.Kind.CHAT
+    return bool(spoken and call.snapshot.body["settings"]["record"] and FEATURE in enabled_features())
 
 
 @contextmanager

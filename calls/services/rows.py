@@ -10,9 +10,10 @@ from uuid import UUID
 from django.db import models
 
 from calls.lifecycle import OBJECT_TYPE
-from calls.models import Call, CallEvent, Message, Recording, ToolCall, Turn
+from calls.models import Call, CallCommand, CallEvent, Message, Recording, ToolCall, Turn
 from calls.models.journaled import JournaledModel
 from calls.services.entries import (
+    AnsweredEntry,
     Entry,
     EventEntry,
     MessageEntry,
@@ -68,6 +69,12 @@ def write_messages(call: Call, entries: Sequence[MessageEntry], now: datetime) -
         outbox.publish(topic="message.taken", object_type="message", object_id=message_id, data={"call_id": str(call.pk)})
 
 
+def write_answers(call: Call, entries: Sequence[AnsweredEntry], now: datetime) -> None:
+    waiting = CallCommand.objects.filter(call=call, kind=CallCommand.Kind.MESSAGE, answered_at=None)
+    for entry in entries:
+        waiting.filter(pk=entry.command_id).update(turn=entry.turn, answered_at=moment(entry, now=now))
+
+
 def write_usage(call: Call, entries: Sequence[UsageEntry], _now: datetime) -> None:
     for entry in {(e.kind, e.provider, e.model, e.unit): e for e in entries}.values():
         record_usage(subject_type=OBJECT_TYPE, subject_id=call.pk, **entry.model_dump(exclude={"op"}))
@@ -98,6 +105,7 @@ WRITERS: Final[Mapping[str, Callable[..., None]]] = {
     "turn_metrics": write_turns,
     "tool_call": write_tool_calls,
     "message": write_messages,
+    "answered": write_answers,
     "usage": write_usage,
     "event": write_events,
     "recording": write_recording,

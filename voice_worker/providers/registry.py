@@ -45,14 +45,16 @@ def build_tts(stage: StageSettings) -> tts.TTS:
     return voices[0] if len(voices) == 1 else tts.FallbackAdapter(voices, max_retry_per_tts=1)
 
 
-async def check_local_servers(*, brain: StageSettings, hearing: StageSettings, speaking: StageSettings) -> None:
+async def check_local_servers(
+    *, brain: StageSettings, hearing: StageSettings | None = None, speaking: StageSettings | None = None
+) -> None:
     """Raises ProviderConfigError when a local server that a call relies on does not answer.
 
     A local server that only stands in for a vendor is not checked: the call can begin without it.
     """
     local = import_module("voice_worker.providers.local")
     checks = [local.check_llm()] if brain.provider == "local" else []
-    if "local" in {hearing.provider, speaking.provider}:
+    if any(stage and stage.provider == "local" for stage in (hearing, speaking)):
         checks.append(local.check_speech())
     await asyncio.gather(*checks)
 

@@ -10,6 +10,7 @@ import numpy as np
 from livekit.agents.voice.io import PlaybackFinishedEvent
 
 from agents import testing as agents_testing
+from agents.models import Agent
 from benchmarks.sounds import voice_like
 from calls.models import Call, WorkerHost
 from calls.services import place_call
@@ -92,11 +93,16 @@ class Line:
         self.left.set()
 
 
-def make_job(tenant: Tenant, *, tools: Mapping[str, Any] | None = None, **settings: Any) -> Job:
-    """A queued call of an agent on the test providers, and the host it was placed for."""
+def make_greeter(*, tools: Mapping[str, Any] | None = None, **settings: Any) -> Agent:
+    """An agent of the tenant in scope, on the test providers."""
+    given = {"end_call": {}, "take_message": {}} if tools is None else tools
+    return agents_testing.make_agent(settings={"opening": {"greeting": "Hello there."}, **settings}, tools=given)
+
+
+def make_job(tenant: Tenant, *, agent: Agent | None = None, **greeter: Any) -> Job:
+    """A queued call of an agent, and the host it was placed for."""
     with tenant_scope(tenant):
-        given = {"end_call": {}, "take_message": {}} if tools is None else tools
-        agent = agents_testing.make_agent(settings={"opening": {"greeting": "Hello there."}, **settings}, tools=given)
+        agent = agent or make_greeter(**greeter)
         host: WorkerHost = register_host(name="test", transport="local", slots=1)
         call = place_call(agent=agent, kind=Call.Kind.SIMULATED, host=host)
     return Job(call_id=call.pk, job_id=f"job-{call.pk}", host_id=host.pk)

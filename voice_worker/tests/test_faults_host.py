@@ -155,7 +155,7 @@ async def test_a_host_goes_on_beating_after_a_surprise(caller_tenant: Tenant, mo
     monkeypatch.setattr(heartbeat, "BEAT_S", 0.2)
     surprises = iter([OSError("the disk did not answer")])
     monkeypatch.setattr(Spool, "waiting", lambda _: [] if (error := next(surprises, None)) is None else fail(error))
-    host = local_host.LocalHost(slots=1, drain_s=0.0)
+    host = local_host.LocalHost(calls=1, chats=1, drain_s=0.0)
     running = asyncio.create_task(host.run())
     await asyncio.to_thread(until, a_host_has_beaten, timeout_s=15)
     host.signal()

@@ -51,6 +51,7 @@ VP_SPEECH_URL = env.text("VP_SPEECH_URL", "")
 VP_BRAIN_URL = env.text("VP_BRAIN_URL", "")
 VP_BRAIN = env.one_of("VP_BRAIN", ("default", "small"), "default")
 VP_LOCAL_CALLS = env.number("VP_LOCAL_CALLS", max(1, (os.cpu_count() or 2) // 2), minimum=1)
+VP_LOCAL_CHATS = env.number("VP_LOCAL_CHATS", 8, minimum=1)
 VP_TEST_PROVIDERS = False
 
 GEMINI_API_KEY = env.text("GEMINI_API_KEY", "")

@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         where = parser.add_mutually_exclusive_group(required=True)
-        where.add_argument("--local", action="store_true", help="Simulated calls, held on this machine without a server.")
+        where.add_argument("--local", action="store_true", help="Simulated calls and chats, on this machine without a server.")
         where.add_argument("--livekit", action="store_true", help="Calls in rooms of the LiveKit server at LIVEKIT_URL.")
         parser.add_argument("--drain", type=float, metavar="SECONDS", help="How long running calls may go on after SIGTERM.")
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
 async def _run_local(drain_s: float) -> None:
     from voice_worker.local_host import LocalHost
 
-    host = LocalHost(slots=settings.VP_LOCAL_CALLS, drain_s=drain_s)
+    host = LocalHost(calls=settings.VP_LOCAL_CALLS, chats=settings.VP_LOCAL_CHATS, drain_s=drain_s)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, host.signal)

@@ -1,37 +1,34 @@
-"""One conversation, from the first word to its end."""
+"""One conversation, spoken or written, from the first word to its end."""
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
+from livekit import rtc
 from livekit.agents import (
     NOT_GIVEN,
+    Agent,
     AgentSession,
-    AgentStateChangedEvent,
     CloseEvent,
     ConversationItemAddedEvent,
     ErrorEvent,
-    UserInputTranscribedEvent,
-    UserStateChangedEvent,
+    NotGivenOr,
     llm,
 )
 from livekit.agents.voice import SpeechHandle
 
 from agents.pipeline import VersionSettings
 from voice_worker import outcome
-from voice_worker.apology import Apology
-from voice_worker.audio import CallClock, CallEnds
-from voice_worker.heard import HeardOutput, HeardText
-from voice_worker.listening import Filtered
+from voice_worker.audio import CallClock
 from voice_worker.outcome import Outcome
-from voice_worker.pipeline import CallAgent
 from voice_worker.records import Records
 from voice_worker.transcript import Source, Transcript
-from voice_worker.watchdogs import Orders, Silence, limit_duration, watch_thinking
+from voice_worker.watchdogs import Orders, Written, limit_duration, watch_thinking
 
 logger = structlog.get_logger(__name__)
 
@@ -56,37 +53,54 @@ class Script:
     max_duration_s: float
 
 
-class Conversation:
+class Conversation(ABC):
     """Holds a session between its start and its end. Everything it learns goes to `records`."""
+
+    said_by_caller: Source
 
     def __init__(
         self,
         *,
         session: AgentSession,
         script: Script,
-        ends: CallEnds,
         clock: CallClock,
         answered_at: datetime,
         records: Records,
         orders: Orders,
-        apology: Apology,
     ) -> None:
-        self.transcript = Transcript(clock=clock, append=records.append)
+        self.transcript = Transcript(clock=clock, append=records.append, said_by_caller=self.said_by_caller)
         self._session = session
         self._script = script
-        self._ends = ends
         self._clock = clock
         self._answered_at = answered_at
         self._records = records
         self._orders = orders
-        self._apology = apology
-        self._filtered = Filtered()
-        self._words = HeardText()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: asyncio.Task[None] | None = None
         self._failing = False
-        self._silence = Silence(session, limits=script.settings.limits, is_busy=self._is_busy)
+
+    # -- what kinds of conversation differ in --------------------------------------------------------------------
+
+    @abstractmethod
+    def _agent(self, tools: Sequence[llm.Tool]) -> Agent:
+        """Who answers."""
+
+    @abstractmethod
+    async def _begin(self) -> None:
+        """Open the far end, once the session has started."""
+
+    @abstractmethod
+    def _own_duties(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs beside the conversation besides what every one needs."""
+
+    @abstractmethod
+    def _read(self, written: Written) -> None:
+        """Somebody has written into the conversation."""
+
+    def _apology_sound(self) -> NotGivenOr[AsyncIterator[rtc.AudioFrame]]:
+        """The last words of an agent that cannot go on, if they were spoken beforehand."""
+        return NOT_GIVEN
 
     # -- what tools may do (desk.Talk) ---------------------------------------------------------------------------
 
@@ -110,10 +124,9 @@ class Conversation:
     async def run(self, *, tools: Sequence[llm.Tool]) -> Outcome:
         """Hold the conversation. Always returns; the session stays open for `close`."""
         self._connect()
-        agent = CallAgent(instructions=self._script.instructions, tools=tools, filtered=self._filtered)
         async with asyncio.timeout(START_S):
-            await self._session.start(agent, record=False)
-            await self._ends.start()
+            await self._session.start(self._agent(tools), record=False)
+            await self._begin()
         self._records.append({"op": "status", "to": "in_progress", "at": self._answered_at.isoformat()})
         for duty in self._duties():
             self._spawn(duty)
@@ -137,25 +150,15 @@ class Conversation:
             logger.exception("the session did not close")
 
     def _connect(self) -> None:
-        session = self._session
-        session.input.audio = self._ends.audio_input
-        session.output.audio = HeardOutput(self._words, next_in_chain=self._ends.audio_output)
-        session.output.transcription = self._words
-        session.output.audio.on("playback_started", lambda _: self.transcript.agent_began())
-        session.on("conversation_item_added", self._on_item)
-        session.on("user_input_transcribed", self._on_transcribed)
-        session.on("user_state_changed", self._on_user_state)
-        session.on("agent_state_changed", self._on_agent_state)
-        session.on("error", self._on_error)
-        session.on("close", self._on_close)
+        self._session.on("conversation_item_added", self._on_item)
+        self._session.on("error", self._on_error)
+        self._session.on("close", self._on_close)
 
     def _duties(self) -> list[Coroutine[Any, Any, None]]:
         limits = self._script.settings.limits
         return [
             self._greet(),
-            self._watch_line(),
-            self._orders.run(hang_up=lambda reason: self.end(outcome.canceled(reason))),
-            self._silence.run(ask=self._ask_whether_there, give_up=lambda: self.end(outcome.SILENCE)),
+            self._orders.run(hang_up=lambda reason: self.end(outcome.canceled(reason)), read=self._read),
             limit_duration(
                 self._clock,
                 longest_s=self._script.max_duration_s,
@@ -164,6 +167,7 @@ class Conversation:
                 end=lambda: self.end(outcome.MAX_DURATION),
             ),
             watch_thinking(self._session, stuck=lambda: self._fail("The language model neither answered nor failed.")),
+            *self._own_duties(),
         ]
 
     async def _greet(self) -> None:
@@ -175,10 +179,6 @@ class Conversation:
             if self.transcript.caller_said or self._session.user_state == "speaking":
                 return
         self._say(self._script.greeting, source="greeting", interruptible=opening.greeting_interruptible)
-
-    async def _watch_line(self) -> None:
-        await self._ends.left.wait()
-        self.end(outcome.CALLER_HUNG_UP)
 
     def _say(self, text: str, *, source: Source, interruptible: bool = True) -> SpeechHandle | None:
         if self._outcome.done() or self._failing:
@@ -192,48 +192,32 @@ class Conversation:
         self.transcript.expect(handle, source=source)
         return handle
 
-    def _ask_whether_there(self) -> None:
-        self._say(self._script.settings.limits.silence_prompt, source="warning")
-
     def _warn(self, seconds: int) -> None:
         self._say(_WARNING.format(seconds=seconds), source="warning")
 
     async def _say_goodbye(self, speech: SpeechHandle) -> None:
         """The model's own goodbye, or ours; a caller who has more to say keeps the call."""
-        await _settled(speech)
+        await settled(speech)
         if speech.interrupted:
             return
         if not any(item.type == "message" for item in speech.chat_items):
             said = self._say(_GOODBYE, source="reply")
             if said:
-                await _settled(said)
+                await settled(said)
                 if said.interrupted:
                     return
         await asyncio.sleep(_AFTER_GOODBYE_S)
         self.end(outcome.END_CALL)
 
-    def _is_busy(self) -> bool:
-        return self._failing or self.transcript.caller_is_open or bool(self._leaving and not self._leaving.done())
+    @property
+    def _is_leaving(self) -> bool:
+        return bool(self._leaving and not self._leaving.done())
 
     # -- what the session tells ----------------------------------------------------------------------------------
 
     def _on_item(self, event: ConversationItemAddedEvent) -> None:
         if isinstance(event.item, llm.ChatMessage):
             self.transcript.item_added(event.item)
-
-    def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
-        if event.is_final and event.transcript:
-            self._silence.caller_spoke()
-            self.transcript.caller_heard(event.transcript, language=str(event.language or ""))
-
-    def _on_user_state(self, event: UserStateChangedEvent) -> None:
-        if event.new_state == "speaking":
-            self.transcript.caller_began()
-            self._filtered.agent_spoke = self._session.agent_state == "speaking"
-            self._filtered.agent_asked = self._words.text.rstrip().endswith("?")
-
-    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
-        logger.debug("agent state", state=event.new_state)
 
     def _on_error(self, event: ErrorEvent) -> None:
         if getattr(event.error, "recoverable", True):
@@ -260,17 +244,16 @@ class Conversation:
     async def _apologise(self, detail: str) -> None:
         try:
             async with asyncio.timeout(APOLOGY_S):
-                await self._speak_apology()
+                await self._say_apology()
         except Exception:
             logger.exception("the apology was not spoken")
         finally:
             self.end(outcome.provider_error(detail))
 
-    async def _speak_apology(self) -> None:
+    async def _say_apology(self) -> None:
         with contextlib.suppress(RuntimeError, TimeoutError):
             await asyncio.wait_for(self._session.interrupt(force=True), timeout=3.0)
-        sound = self._apology.frames() if self._apology.is_ready else NOT_GIVEN
-        handle = self._session.say(self._apology.text, audio=sound, allow_interruptions=False)
+        handle = self._session.say(self._script.settings.apology, audio=self._apology_sound(), allow_interruptions=False)
         self.transcript.expect(handle, source="apology")
         await handle
 
@@ -287,7 +270,7 @@ class Conversation:
             self.end(outcome.internal_error(error))
 
 
-async def _settled(speech: SpeechHandle) -> None:
+async def settled(speech: SpeechHandle) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SPEECH_S):
             await speech
