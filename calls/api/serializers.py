@@ -42,6 +42,12 @@ def _agents() -> QuerySet:
     return rows
 
 
+class VariablesField(serializers.DictField):
+    def __init__(self, **options: Any) -> None:
+        told = "Values for the variables the version declares."
+        super().__init__(child=serializers.JSONField(allow_null=True), default=dict, help_text=told, **options)
+
+
 class NewCallSerializer(StrictSerializer):
     agent_id = RowField(_agents, prefix=Agent.public_prefix, source="agent", help_text="Who talks: agt_….")
     version = serializers.IntegerField(
@@ -61,9 +67,7 @@ class NewCallSerializer(StrictSerializer):
         help_text="Outbound: why it is placed although a person gate refuses it. Needs the scope calls:override_gates.",
     )
     persona = serializers.ChoiceField(choices=list(PERSONAS), required=False, help_text="Simulated: who calls.")
-    variables = serializers.DictField(
-        child=serializers.JSONField(allow_null=True), default=dict, help_text="Values for the variables the version declares."
-    )
+    variables = VariablesField()
     overrides = OverridesSerializer(required=False)
     metadata = MetadataField(default=dict, help_text="Up to 50 texts of your own, echoed everywhere.")
     not_before = serializers.DateTimeField(required=False, help_text="The call waits until then.")

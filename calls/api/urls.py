@@ -1,5 +1,6 @@
 from rest_framework.routers import SimpleRouter
 
+from calls.api.chats import AgentChatViewSet, ChatMessageViewSet
 from calls.api.kept import MessageViewSet, RecordingViewSet
 from calls.api.usage import UsageViewSet
 from calls.api.views import CallViewSet
@@ -7,6 +8,8 @@ from calls.api.views import CallViewSet
 
 def register(router: SimpleRouter) -> None:
     router.register("calls", CallViewSet, basename="call")
+    router.register("agents", AgentChatViewSet, basename="agent_chat")
+    router.register("calls", ChatMessageViewSet, basename="call_message")
     router.register("messages", MessageViewSet, basename="message")
     router.register("recordings", RecordingViewSet, basename="recording")
     router.register("usage", UsageViewSet, basename="usage")

@@ -40,7 +40,7 @@ _OUTBOUND: Final = OpenApiExample(
 _HANG_UP: Final = OpenApiExample("With a reason", value={"reason": "Placed by mistake"}, request_only=True)
 
 
-def _calls() -> QuerySet:
+def shown_calls() -> QuerySet:
     rows: QuerySet = Call.objects.annotate(version_number=F("version__number")).prefetch_related("recordings")
     return rows
 
@@ -63,7 +63,7 @@ class CallViewSet(CallRecordsMixin, ListMixin, ResourceViewSet):
     filterset_class = CallFilters
 
     def rows(self) -> QuerySet:
-        return _calls()
+        return shown_calls()
 
     @extend_schema(summary="Place a call", request=shapes.NewCallSerializer, responses={201: shapes.CallSerializer})
     @extend_schema(examples=[_SIMULATED, _OUTBOUND])
@@ -91,4 +91,4 @@ class CallViewSet(CallRecordsMixin, ListMixin, ResourceViewSet):
         return self._shown(call)
 
     def _shown(self, call: Call, *, status: int = 200) -> Response:
-        return Response(shapes.CallSerializer(_calls().get(pk=call.pk)).data, status=status)
+        return Response(shapes.CallSerializer(shown_calls().get(pk=call.pk)).data, status=status)

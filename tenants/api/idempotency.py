@@ -22,6 +22,7 @@ from tenants.scope import current_tenant_id
 from voiceplatform.lib.api.problems import Refusal, declare
 
 HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotent-Replayed"
 KEPT: Final = timedelta(hours=24)
 LONGEST: Final = 255
 IN_PROGRESS: Final = declare("idempotency_in_progress", "A request with this Idempotency-Key is still running.")
@@ -46,6 +47,17 @@ def idempotent(handler: Handler) -> Handler:
     return handle
 
 
+def takes_key(handler: Handler) -> Handler:
+    """Say of a POST handler that waits for something that an `idempotent` step of it takes the key."""
+    handler.idempotent = True  # type: ignore[attr-defined]
+    return handler
+
+
+def replay_headers(step: Response) -> dict[str, str]:
+    """What the answer to such a handler says when its `step` was done before."""
+    return {REPLAYED: step[REPLAYED]} if REPLAYED in step else {}
+
+
 def _once(key: str, request: Request, run: Callable[[], Response]) -> Response:
     if not _try_lock(key):
         raise Refusal(409, IN_PROGRESS, "A request with this key is still running.", headers={"Retry-After": "1"})
@@ -63,7 +75,7 @@ def _once(key: str, request: Request, run: Callable[[], Response]) -> Response:
         return response
     if record.request_sha256 != sha256:
         raise Refusal(422, REUSED, "This key was used for another request. Use a new one for each.", params={HEADER: "Reused."})
-    return Response(json.loads(record.body), status=record.status, headers={"Idempotent-Replayed": "true"})
+    return Response(json.loads(record.body), status=record.status, headers={REPLAYED: "true"})
 
 
 def _try_lock(key: str) -> bool:

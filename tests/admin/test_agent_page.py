@@ -14,6 +14,7 @@ from agents.pipeline import VersionSettings
 from agents.services import publish, save_draft, start_draft
 from agents.testing import TEST_SETTINGS
 from calls.models import Call, WorkerHost
+from calls.services import end_call
 from calls.testing import make_host
 from tenants.admin.forms import console_form
 from tenants.models import Tenant, TenantLimits
@@ -230,3 +231,56 @@ def test_an_archived_agent_is_restored(staff: Callable[..., Client], house: Hous
     assert house.agent.name not in client.get(reverse("admin:agents_agent_changelist")).content.decode()
     client.post(url_of(house.agent, "archive"))
     assert house.agent.name in client.get(reverse("admin:agents_agent_changelist")).content.decode()
+
+
+def said(client: Client, agent: Agent, text: str, call: Call | None = None) -> str:
+    """What the panel shows after a message."""
+    page = client.post(f"{url_of(agent, 'chat')}{f'?call={call.pk}' if call else ''}", {"text": text})
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+def test_the_draft_is_chatted_with_beside_its_settings(staff: Callable[..., Client], house: House) -> None:
+    draft, client = with_draft(house), staff(house.tenant, *EDITOR, "add_call")
+    assert url_of(house.agent, "chat") in client.get(url_of(house.agent)).content.decode()
+    assert f"Try draft {draft.number}" in client.get(url_of(house.agent, "chat")).content.decode()
+    assert "Open on Sundays?" in said(client, house.agent, "Open on Sundays?")
+    with tenant_scope(house.tenant):
+        call = Call.objects.get(kind="chat")
+        assert (call.version, call.livemode) == (draft, False)
+    assert "And on Mondays?" in said(client, house.agent, "And on Mondays?", call)
+    with tenant_scope(house.tenant):
+        assert [command.text for command in call.commands.all()] == ["Open on Sundays?", "And on Mondays?"]
+
+
+def test_a_chat_that_has_ended_is_followed_by_another(staff: Callable[..., Client], house: House) -> None:
+    client = staff(house.tenant, *EDITOR, "add_call")
+    said(client, house.agent, "Hello")
+    with tenant_scope(house.tenant):
+        call = Call.objects.get(kind="chat")
+        end_call(call_id=call.pk, disposition="completed", ended_reason="idle")
+    url = f"{url_of(house.agent, 'chat_said')}?call={call.pk}"
+    assert client.get(url).status_code == 286
+    said(client, house.agent, "Again", call)
+    with tenant_scope(house.tenant):
+        assert Call.objects.filter(kind="chat").count() == 2
+
+
+def test_a_chat_gets_example_values_and_says_what_does_not_fit(staff: Callable[..., Client], house: House) -> None:
+    variables = [{"name": "first_name", "required": True, "example": "Maria"}]
+    with tenant_scope(house.tenant):
+        draft = with_draft(house)
+        save_draft(agent=house.agent, settings={**draft.settings, "variables": variables}, tools={}, note="")
+    client = staff(house.tenant, *EDITOR, "add_call")
+    said(client, house.agent, "Hello")
+    with tenant_scope(house.tenant):
+        assert Call.objects.get(kind="chat").variables == {"first_name": "Maria"}
+    assert "Write something first." in said(client, house.agent, "")
+
+
+def test_who_may_not_place_calls_may_not_chat(staff: Callable[..., Client], house: House) -> None:
+    client = staff(house.tenant, *EDITOR)
+    assert url_of(house.agent, "chat") not in client.get(url_of(house.agent)).content.decode()
+    assert client.post(url_of(house.agent, "chat"), {"text": "Hello"}).status_code == 403
+    with tenant_scope(house.tenant):
+        assert not Call.objects.filter(kind="chat").exists()

@@ -21,6 +21,7 @@ from agents import testing as agents_testing
 from agents.services import archive_agent, start_draft
 from calls.models import CallingWindow, Lead, Message, Recording
 from calls.services import people
+from calls.services.chats import write_message
 from calls.testing import make_call
 from integrations.services.deliveries import send_test
 from integrations.services.endpoints import create_endpoint
@@ -98,6 +99,11 @@ def a_simulation() -> Asked:
     return {}, {"agent_id": agents_testing.make_agent().public_id, "kind": "simulated"}
 
 
+def a_written_message() -> Asked:
+    call = make_call(kind="chat")
+    return {"id": call.public_id, "message_id": write_message(call, "Hello").public_id}, None
+
+
 def a_message() -> Asked:
     made = Message.objects.create(call=make_call(), key="1", caller_name="Ada", taken_at=timezone.now())
     return {"id": made.public_id}, None
@@ -148,6 +154,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "agents/{id}/diff"): Row("agents:read", two_versions()),
     ("GET", "agents/{id}/versions"): Row("agents:read", an_agent()),
     ("GET", "agents/{id}/versions/{version}"): Row("agents:read", a_version),
+    ("POST", "agents/{id}/chat"): Row("agents:write", an_agent({"message": "Hello", "wait_s": 0})),
     ("GET", "providers"): Row("agents:read"),
     ("GET", "settings_schema"): Row("agents:read"),
     ("GET", "tools"): Row("agents:read"),
@@ -177,6 +184,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "calls/{id}/tool_calls"): Row("calls:read", a_call()),
     ("GET", "calls/{id}/transcript"): Row("calls:read", a_call()),
     ("GET", "calls/{id}/usage"): Row("usage:read", a_call()),
+    ("POST", "calls/{id}/messages"): Row("calls:write", a_call({"text": "Hello", "wait_s": 0}, kind="chat")),
+    ("GET", "calls/{id}/messages/{message_id}"): Row("calls:read", a_written_message),
     ("GET", "messages"): Row("calls:read"),
     ("GET", "messages/{id}"): Row("calls:read", a_message),
     ("POST", "messages/{id}/mark_read"): Row("calls:write", a_message),

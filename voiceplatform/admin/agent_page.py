@@ -25,6 +25,7 @@ from calls.models import Call
 from calls.services import place_call
 from tenants.admin.base import Tab
 from tenants.errors import TenantsError
+from voiceplatform.admin.agent_chat import STOP_POLLING, chat_panel, chat_said
 
 SIMULATE = "calls.add_call"  # the only way the console places calls
 RECENT = 10
@@ -70,6 +71,8 @@ class AgentPageAdmin(AgentAdmin):
         own = [
             self.row_path("simulate/", self.simulate_view, "simulate"),
             self.row_path("simulate/live/", require_safe(self.live_view), "simulate_live"),
+            self.row_path("chat/", self.chat_view, "chat"),
+            self.row_path("chat/said/", require_safe(self.chat_said_view), "chat_said"),
             self.row_path("calls/", require_safe(self.calls_view), "calls"),
         ]
         return [*own, *super().get_urls()]
@@ -105,8 +108,27 @@ class AgentPageAdmin(AgentAdmin):
         if call is None:
             raise Http404
         context = {"call_url": _call_url(call), **live_context(call)}
-        status = 286 if call.status == Call.Status.ENDED else 200  # htmx stops polling on 286
+        status = STOP_POLLING if call.status == Call.Status.ENDED else 200
         return TemplateResponse(request, "admin/agents/agent/simulation.html", context, status=status)
+
+    def agent_page(self, request: HttpRequest, agent: Agent, *, tab: str, template: str = "", **context: Any) -> TemplateResponse:
+        """With the chat where the agent may be tried."""
+        if self.has_simulate_permission(request) and agent.archived_at is None:
+            context["chat_url"] = self.row_url("chat", agent)
+        return super().agent_page(request, agent, tab=tab, template=template, **context)
+
+    def chat_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        agent = self.viewable(request, object_id)
+        if not self.has_simulate_permission(request):
+            raise PermissionDenied
+        return chat_panel(self, request, agent, _call_of(agent, request.GET.get("call", "")))
+
+    def chat_said_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        agent = self.viewable(request, object_id)
+        call = _call_of(agent, request.GET.get("call", ""))
+        if call is None:
+            raise Http404
+        return chat_said(self, request, agent, call)
 
     def calls_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         agent = self.viewable(request, object_id)
