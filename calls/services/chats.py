@@ -54,7 +54,7 @@ def write_message(call: Call, text: str) -> CallCommand:
     if call.kind != Call.Kind.CHAT:
         raise NotAChatError(f"{call.public_id} is a call of kind {call.kind}. Messages are written into chats.")
     if Call.objects.select_for_update(no_key=True, of=("self",)).get(pk=call.pk).status == Call.Status.ENDED:
-        raise CallEndedError(f"{call.public_id} has ended already. Start another chat.")
+        raise CallEndedError("The chat has ended already. Start another one.")
     kind = CallCommand.Kind.MESSAGE
     message: CallCommand = CallCommand.objects.create(call=call, kind=kind, text=text, created_at=database_now())
     wakeups.wake_on_commit(wakeups.COMMANDS, call.pk)

@@ -18,8 +18,9 @@ from django.conf import settings
 
 from agents import testing as agents_testing
 from benchmarks.sounds import voice_like
-from calls.models import Call
+from calls.models import Call, CallCommand
 from calls.services import place_call
+from calls.services.chats import start_chat
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from voice_worker.audio import RATE
@@ -107,6 +108,14 @@ def place(tenant: Tenant) -> UUID:
         agent = agents_testing.make_agent(settings={"opening": {"greeting": "Hello there."}})
         call: Call = place_call(agent=agent, kind=Call.Kind.SIMULATED, persona="hours_and_message")
     return call.pk
+
+
+def place_chat(tenant: Tenant, text: str) -> CallCommand:
+    """The first message of a chat that waits for whichever host comes."""
+    with tenant_scope(tenant):
+        _, message = start_chat(agent=agents_testing.make_agent(), message=text)
+    assert message
+    return message
 
 
 def told(call: Call) -> list[tuple[int, str, str]]:

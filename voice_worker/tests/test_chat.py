@@ -12,7 +12,7 @@ from livekit.agents import llm
 
 from agents.models import Agent
 from calls.models import Call, CallCommand, CallEvent, WorkerHost
-from calls.services.chats import start_chat, turns_of, wait_for_answer, write_message
+from calls.services.chats import start_chat
 from calls.services.commands import request_hang_up
 from calls.services.hosts import register_host
 from tenants.models import Tenant
@@ -23,6 +23,7 @@ from voice_worker.outcome import END_CALL, IDLE, Outcome
 from voice_worker.providers.constant import Rule, RuleLLM
 from voice_worker.snapshot import CallSnapshot
 from voice_worker.tests.calling import BYE, OPENS, make_greeter, make_job, stages, stored, talk
+from voice_worker.tests.chatting import answered, write
 from voice_worker.tests.failing import BrokenLLM
 
 MESSAGE = {"caller_name": "Maria Garcia", "phone": "512-555-0143", "reason": "my insurance"}
@@ -59,23 +60,12 @@ async def chatting(
         await asyncio.wait_for(running, 20)
 
 
-def answered(tenant: Tenant, command: CallCommand) -> list[tuple[str, str, str]]:
-    with tenant_scope(tenant):
-        seen = wait_for_answer(command, timeout_s=10)
-        return list(turns_of(seen).values_list("speaker", "source", "text"))
-
-
 def in_scope(tenant: Tenant, make: Callable[[], Agent]) -> Agent:
     with tenant_scope(tenant):
         return make()
 
 
-def write(tenant: Tenant, job: Job, text: str) -> CallCommand:
-    with tenant_scope(tenant):
-        return write_message(Call.objects.get(pk=job.call_id), text)
-
-
-ask: Callable[..., Any] = sync_to_async(lambda tenant, job, text: answered(tenant, write(tenant, job, text)))
+ask: Callable[..., Any] = sync_to_async(lambda tenant, job, text: answered(tenant, write(tenant, job.call_id, text)))
 
 
 async def test_each_message_gets_the_turns_that_answer_it(caller_tenant: Tenant) -> None:
@@ -106,7 +96,7 @@ async def test_each_message_gets_the_turns_that_answer_it(caller_tenant: Tenant)
 async def test_messages_sent_together_are_answered_in_their_order(caller_tenant: Tenant) -> None:
     job, _ = await sync_to_async(make_chat)(caller_tenant)
     texts = [f"{number}: open?" for number in range(4)]
-    commands = [await sync_to_async(write)(caller_tenant, job, text) for text in texts]
+    commands = [await sync_to_async(write)(caller_tenant, job.call_id, text) for text in texts]
     async with chatting(job):
         for text, command in zip(texts, commands, strict=True):
             turns = await sync_to_async(answered)(caller_tenant, command)

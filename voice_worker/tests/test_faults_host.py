@@ -23,10 +23,12 @@ from voice_worker import heartbeat, local_host
 from voice_worker.journal_file import NAME
 from voice_worker.spool import Spool
 from voice_worker.tests.calling import stored
+from voice_worker.tests.chatting import answered, write
 from voice_worker.tests.failing import Proxy, until
-from voice_worker.tests.hosting import FakeSpeech, HostProcess, ending, place, stored_recording, told
+from voice_worker.tests.hosting import FakeSpeech, HostProcess, ending, place, place_chat, stored_recording, told
 
 CONVERSES_S = 60.0
+ANSWER = "I heard you. What else can I do for you?"
 HANDS_IN_S = 40.0
 pytestmark = pytest.mark.timeout(200)
 Start = Callable[..., HostProcess]
@@ -88,6 +90,21 @@ def test_a_killed_job_leaves_its_turns_and_its_recording(caller_tenant: Tenant, 
     assert stored(call_id, caller_tenant, told)[: len(said)] == said
     following = place(caller_tenant)
     assert in_conversation(following, caller_tenant, turns=1)[0][2] == "Hello there."
+
+
+def test_chats_have_places_of_their_own(caller_tenant: Tenant, start_host: Start) -> None:
+    start_host()
+    in_conversation(place(caller_tenant), caller_tenant, turns=1)
+    assert [text for _, _, text in answered(caller_tenant, place_chat(caller_tenant, "Hello"))] == ["Hello", ANSWER]
+
+
+def test_a_killed_chat_ends_and_leaves_its_message_unanswered(caller_tenant: Tenant, start_host: Start) -> None:
+    host, first = start_host(), place_chat(caller_tenant, "Hello")
+    answered(caller_tenant, first)
+    host.job().kill()
+    assert answered(caller_tenant, write(caller_tenant, first.call_id, "Are you there?"), timeout_s=HANDS_IN_S) == []
+    assert stored(first.call_id, caller_tenant, ending) == ("ended", "failed", "worker_lost")
+    assert [text for _, _, text in stored(first.call_id, caller_tenant, told)][-1] == ANSWER
 
 
 def test_a_job_outlives_its_host_only_to_end_its_call(caller_tenant: Tenant, start_host: Start) -> None:
