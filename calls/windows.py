@@ -1,8 +1,8 @@
 """The hours of the week in which people may be called, where they are. Pure: no rows, no clock of its own."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -10,41 +10,56 @@ HORIZON: Final = timedelta(days=14)
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
 Span = tuple[datetime, datetime]
+IsHoliday = Callable[[date], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """From `starts_at` until just before `ends_at`, by the local clock, on these weekdays (1 is Monday)."""
+    """From `starts_at` until just before `ends_at`, by the local clock, on these weekdays (1 is Monday).
+
+    Holidays are left out, unless `on_holidays`.
+    """
 
     weekdays: frozenset[int]
     starts_at: time
     ends_at: time
+    on_holidays: bool = False
 
-    def cover(self, local: datetime) -> bool:
-        return local.isoweekday() in self.weekdays and self.starts_at <= local.time() < self.ends_at
+    def cover(self, local: datetime, is_holiday: IsHoliday) -> bool:
+        return self.include(local.date(), is_holiday) and self.starts_at <= local.time() < self.ends_at
+
+    def include(self, day: date, is_holiday: IsHoliday) -> bool:
+        return day.isoweekday() in self.weekdays and (self.on_holidays or not is_holiday(day))
 
 
-def is_open(hours: Collection[Hours], zones: Iterable[str], at: datetime) -> bool:
+def never(_: date) -> bool:
+    """No holidays."""
+    return False
+
+
+def is_open(hours: Collection[Hours], zones: Iterable[str], at: datetime, is_holiday: IsHoliday = never) -> bool:
     """Whether the local time is within the hours in every one of `zones`, of which there is at least one."""
     names = list(zones)
-    return bool(names) and all(any(some.cover(at.astimezone(ZoneInfo(name))) for some in hours) for name in names)
+    return bool(names) and all(any(some.cover(at.astimezone(ZoneInfo(name)), is_holiday) for some in hours) for name in names)
 
 
-def next_opening(hours: Collection[Hours], zones: Iterable[str], after: datetime) -> datetime | None:
+def next_opening(
+    hours: Collection[Hours], zones: Iterable[str], after: datetime, is_holiday: IsHoliday = never
+) -> datetime | None:
     """The first moment from `after` on at which `is_open`, to the second, in UTC; None when HORIZON has none."""
     start = after.astimezone(UTC).replace(microsecond=0)
     start = start if start == after else start + _SECOND
     common: list[Span] | None = None
     for name in zones:
-        spans = list(_merged(sorted(_open_spans(hours, ZoneInfo(name), start, start + HORIZON))))
+        spans = list(_merged(sorted(_open_spans(hours, ZoneInfo(name), (start, start + HORIZON), is_holiday))))
         common = spans if common is None else list(_intersection(common, spans))
         if not common:
             return None
     return common[0][0] if common else None
 
 
-def _open_spans(hours: Collection[Hours], zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[Span]:
-    for since, until in _stretches(zone, start, end):
+def _open_spans(hours: Collection[Hours], zone: ZoneInfo, within: Span, is_holiday: IsHoliday) -> Iterator[Span]:
+    for since, until in _stretches(zone, *within):
         offset = _offset(zone, since)
         first, last = (moment.replace(tzinfo=None) + offset for moment in (since, until))
         day = first.date()
@@ -52,7 +67,7 @@ def _open_spans(hours: Collection[Hours], zone: ZoneInfo, start: datetime, end: 
             for some in hours:
                 opens = max(first, datetime.combine(day, some.starts_at))
                 closes = min(last, datetime.combine(day, some.ends_at))
-                if day.isoweekday() in some.weekdays and opens < closes:
+                if some.include(day, is_holiday) and opens < closes:
                     yield (opens - offset).replace(tzinfo=UTC), (closes - offset).replace(tzinfo=UTC)
             day += _DAY
 

@@ -27,11 +27,11 @@ class CallingWindowAdmin(ConsoleAdmin):
     list_display = ["where", "days", "hours", "tenant"]
     list_select_related = ["tenant"]
     ordering = ["country", "starts_at", "id"]
-    fields = ["country", "weekdays", "starts_at", "ends_at"]
+    fields = ["country", "weekdays", "starts_at", "ends_at", "on_holidays"]
     actions = None
     empty_title = "No calling windows of tenants' own"
     empty_hint = (
-        "Without any, people are called between 08:00 and 21:00 where they are, every day. "
+        "Without any, people are called between 08:00 and 21:00 where they are, every day but public holidays. "
         "A window without a country is for every country that has none of its own."
     )
 
@@ -45,7 +45,7 @@ class CallingWindowAdmin(ConsoleAdmin):
 
     @admin.display(description="hours", ordering="starts_at")
     def hours(self, window: CallingWindow) -> str:
-        return f"{window.starts_at:%H:%M}–{window.ends_at:%H:%M}"
+        return f"{window.starts_at:%H:%M}–{window.ends_at:%H:%M}{', also on holidays' if window.on_holidays else ''}"
 
     def save_model(self, request: HttpRequest, obj: CallingWindow, form: Any, change: bool) -> None:
         if change:

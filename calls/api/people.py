@@ -260,7 +260,7 @@ class SuppressionViewSet(ListMixin, RetrieveMixin, ResourceViewSet):
     destroy=extend_schema(summary="Delete a calling window"),
 )
 class CallingWindowViewSet(LockedMixin, ListMixin, RetrieveMixin, ResourceViewSet):
-    """When people may be called, by the clock where they are. Without any: 08:00 to 21:00 every day."""
+    """When people may be called, by the clock where they are. Without any: 08:00 to 21:00 on all days but public holidays."""
 
     prefix = CallingWindow.public_prefix
     scopes = {"list": READ, "retrieve": READ, "create": WRITE, "partial_update": WRITE, "destroy": WRITE}

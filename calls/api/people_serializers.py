@@ -136,6 +136,9 @@ class CallingWindowSerializer(StrictSerializer):
     )
     starts_at = serializers.TimeField(help_text="By the clock where the person is.")
     ends_at = serializers.TimeField(help_text="The first moment at which no call is placed any more.")
+    on_holidays = serializers.BooleanField(
+        default=False, help_text="Also on public holidays of the country the number belongs to."
+    )
     created_at = serializers.DateTimeField(read_only=True)
 
 

@@ -40,6 +40,7 @@ class CallingWindow(TenantModel):
     )
     starts_at = models.TimeField(help_text="By the clock where the person is, e.g. 09:00.")
     ends_at = models.TimeField(help_text="The first moment at which no call is placed any more, e.g. 20:00.")
+    on_holidays = models.BooleanField(default=False, help_text="Also on public holidays of the country the number belongs to.")
     created_at = models.DateTimeField(editable=False)
 
     class Meta(TenantModel.Meta):

@@ -5,7 +5,7 @@ They do not yet count attempts per phone, nor look for another open call to it: 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from calls.windows import Hours, is_open, next_opening
 from tenants.models import Tenant, TenantLimits, User
 from tenants.services import audit
 from voiceplatform.lib.countries import countries, country_of_zone
+from voiceplatform.lib.holidays import holiday_name
 from voiceplatform.lib.phone import InvalidPhoneError, Kind, Phone, ShortNumberError, parse_phone
 
 INVALID_NUMBER: Final = "invalid_number"
@@ -198,27 +199,35 @@ def _consent(question: _Question) -> _Refusal | None:
 
 
 def _window(question: _Question) -> _Refusal | None:
-    hours, zones = _hours(question.phone.country), question.zones
-    if is_open(hours, zones, question.now):
+    country, zones, hours = question.phone.country, question.zones, _hours(question.phone.country)
+
+    def is_holiday(day: date) -> bool:
+        return bool(holiday_name(country, day))
+
+    if is_open(hours, zones, question.now, is_holiday):
         return None
     if not zones:
         return _Refusal(OUTSIDE_WINDOW, f"Nobody knows what time it is at {question.phone.e164}. Set the lead's time zone.")
-    opens_at = next_opening(hours, zones, question.now)
-    clock = ", ".join(f"{question.now.astimezone(ZoneInfo(zone)):%H:%M} in {zone}" for zone in zones[:3])
+    opens_at = next_opening(hours, zones, question.now, is_holiday)
+    clocks = [(question.now.astimezone(ZoneInfo(zone)), zone) for zone in zones]
+    clock = ", ".join(f"{local:%H:%M} in {zone}" for local, zone in clocks[:3])
     more = f" and {len(zones) - 3} more zones" if len(zones) > 3 else ""
     then = (
         f"It opens at {opens_at:%Y-%m-%dT%H:%M:%SZ}."
         if opens_at
         else "No moment of the next two weeks lies within it in all of these zones: set the lead's time zone or widen the window."
     )
-    return _Refusal(OUTSIDE_WINDOW, f"It is outside the calling window at {question.phone.e164}: {clock}{more}. {then}", opens_at)
+    today = next((name for local, _ in clocks if (name := holiday_name(country, local.date()))), "")
+    why = f", on {today}" if today else ""
+    where = f"{question.phone.e164}: {clock}{more}{why}"
+    return _Refusal(OUTSIDE_WINDOW, f"It is outside the calling window at {where}. {then}", opens_at)
 
 
 def _hours(country: str) -> tuple[Hours, ...]:
     """The windows of the country, else those for every country, else the platform's."""
     rows = list(CallingWindow.objects.filter(country__in=["", country]))
     own = [row for row in rows if row.country] or rows
-    return tuple(Hours(frozenset(row.weekdays), row.starts_at, row.ends_at) for row in own) or DEFAULT_HOURS
+    return tuple(Hours(frozenset(row.weekdays), row.starts_at, row.ends_at, row.on_holidays) for row in own) or DEFAULT_HOURS
 
 
 _GATES: Final[tuple[Callable[[_Question], _Refusal | None], ...]] = (_number_type, _country, _suppression, _consent, _window)

@@ -17,7 +17,7 @@ from tenants.services import audit
 from voiceplatform.lib.phone import to_e164
 
 LEAD_FIELDS: Final = ("phone", "name", "email", "timezone", "language", "metadata")
-WINDOW_FIELDS: Final = ("country", "weekdays", "starts_at", "ends_at")
+WINDOW_FIELDS: Final = ("country", "weekdays", "starts_at", "ends_at", "on_holidays")
 
 
 @transaction.atomic
@@ -184,7 +184,7 @@ def change_window(*, window: CallingWindow, fields: Iterable[str], actor: User |
 
 @transaction.atomic
 def delete_window(*, window: CallingWindow, actor: User | None = None) -> None:
-    """Without a window of its own a country has those for every country, and without those 08:00 to 21:00 every day."""
+    """Without a window of its own a country has those for every country, and without those the platform's hours."""
     audit.record(action="calling_window.deleted", target=window, actor=actor)
     window.delete()
 

@@ -23,7 +23,7 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
 
 
-NOON = utc(2026, 11, 25, 17)  # 12:00 in New York, 10:00 and 09:00 in Idaho, 18:00 in Berlin
+NOON = utc(2026, 11, 18, 17)  # 12:00 in New York, 10:00 and 09:00 in Idaho, 18:00 in Berlin
 
 
 @pytest.fixture
@@ -142,8 +142,8 @@ def test_a_suppression_ends_when_it_expires(allowed: Tenant) -> None:
     Suppression.objects.update(expires_at=NOON + timedelta(seconds=1))
     assert check().retry_at == NOON + timedelta(seconds=1)
     # It expires at 23:00 in New York.
-    Suppression.objects.update(expires_at=utc(2026, 11, 26, 4))
-    assert check().retry_at == utc(2026, 11, 26, 13)
+    Suppression.objects.update(expires_at=utc(2026, 11, 19, 4))
+    assert check().retry_at == utc(2026, 11, 19, 13)
     assert check(requires_consent=True).retry_at is None
 
 
@@ -163,14 +163,14 @@ def test_a_call_that_needs_consent_looks_for_one(allowed: Tenant) -> None:
 @pytest.mark.parametrize(
     ("phone", "now", "opens_at"),
     [
-        (NEW_YORK, utc(2026, 11, 25, 12, 59, 59), utc(2026, 11, 25, 13)),
-        (NEW_YORK, utc(2026, 11, 25, 13), None),
-        (NEW_YORK, utc(2026, 11, 26, 1, 59, 59), None),
-        (NEW_YORK, utc(2026, 11, 26, 2), utc(2026, 11, 26, 13)),
+        (NEW_YORK, utc(2026, 11, 18, 12, 59, 59), utc(2026, 11, 18, 13)),
+        (NEW_YORK, utc(2026, 11, 18, 13), None),
+        (NEW_YORK, utc(2026, 11, 19, 1, 59, 59), None),
+        (NEW_YORK, utc(2026, 11, 19, 2), utc(2026, 11, 19, 13)),
         # Idaho has two clocks.
-        (IDAHO, utc(2026, 11, 25, 15, 30), utc(2026, 11, 25, 16)),
-        (IDAHO, utc(2026, 11, 25, 16), None),
-        (IDAHO, utc(2026, 11, 26, 4, 30), utc(2026, 11, 26, 16)),
+        (IDAHO, utc(2026, 11, 18, 15, 30), utc(2026, 11, 18, 16)),
+        (IDAHO, utc(2026, 11, 18, 16), None),
+        (IDAHO, utc(2026, 11, 19, 4, 30), utc(2026, 11, 19, 16)),
         # The nights in which the clocks change.
         (NEW_YORK, utc(2026, 3, 8, 3), utc(2026, 3, 8, 12)),
         (NEW_YORK, utc(2026, 11, 1, 2), utc(2026, 11, 1, 13)),
@@ -188,24 +188,24 @@ def test_the_default_window_by_the_clocks_of_the_number(
 
 def test_a_number_that_may_ring_anywhere_needs_a_place(allowed: Tenant) -> None:
     # When it is 8 in the morning on Guam, it is half past 6 in the evening on Newfoundland.
-    assert check(TOLL_FREE).retry_at == utc(2026, 11, 25, 22)
+    assert check(TOLL_FREE).retry_at == utc(2026, 11, 18, 22)
     window(weekdays=[1, 2, 3, 4, 5, 6, 7], starts_at=time(9), ends_at=time(16))
     verdict = check(TOLL_FREE)
     assert (verdict.code, verdict.retry_at) == ("outside_calling_window", None)
     assert "set the lead's time zone" in verdict.sentence
     lead(TOLL_FREE, timezone="America/Denver")
     assert check(TOLL_FREE).allowed
-    assert check(TOLL_FREE, now=utc(2026, 11, 25, 14)).retry_at == utc(2026, 11, 25, 16)
+    assert check(TOLL_FREE, now=utc(2026, 11, 18, 14)).retry_at == utc(2026, 11, 18, 16)
 
 
 def test_windows_of_weekdays_wait_for_monday(allowed: Tenant) -> None:
     window()
-    friday_evening, saturday = utc(2026, 11, 27, 23), utc(2026, 11, 28, 17)
-    assert check(now=utc(2026, 11, 27, 22, 59, 59)).allowed
+    friday_evening, saturday = utc(2026, 11, 20, 23), utc(2026, 11, 21, 17)
+    assert check(now=utc(2026, 11, 20, 22, 59, 59)).allowed
     for now in (friday_evening, saturday):
-        assert check(now=now).retry_at == utc(2026, 11, 30, 14)
+        assert check(now=now).retry_at == utc(2026, 11, 23, 14)
     window(weekdays=[6], starts_at=time(10), ends_at=time(14))
-    assert check(now=friday_evening).retry_at == utc(2026, 11, 28, 15)
+    assert check(now=friday_evening).retry_at == utc(2026, 11, 21, 15)
     assert check(now=saturday).allowed
 
 
@@ -215,8 +215,8 @@ def test_a_countrys_windows_replace_those_for_every_country(allowed: Tenant) -> 
     window(country="DE", starts_at=time(17), ends_at=time(20))
     window(country="CA")
     assert check(BERLIN).allowed
-    assert check(BERLIN, now=utc(2026, 11, 25, 12)).retry_at == utc(2026, 11, 25, 16)
-    assert check(NEW_YORK).retry_at == utc(2026, 11, 26, 11)
+    assert check(BERLIN, now=utc(2026, 11, 18, 12)).retry_at == utc(2026, 11, 18, 16)
+    assert check(NEW_YORK).retry_at == utc(2026, 11, 19, 11)
 
 
 def test_leads_consents_and_windows_of_other_tenants_mean_nothing(make_tenant: Callable[..., Tenant]) -> None:
@@ -231,7 +231,7 @@ def test_leads_consents_and_windows_of_other_tenants_mean_nothing(make_tenant: C
 
 def test_the_first_refusal_is_told_and_a_reason_overrides_them_all(allowed: Tenant) -> None:
     suppress(phone=NEW_YORK, source="customer")
-    asked = {"now": utc(2026, 11, 25, 5), "requires_consent": True}
+    asked = {"now": utc(2026, 11, 18, 5), "requires_consent": True}
     assert check(**asked).code == "recipient_suppressed"
     before = AuditEvent.objects.count()
     verdict = check(**asked, override_reason="She is waiting for this call")
@@ -250,8 +250,8 @@ def test_a_reason_that_was_not_needed_leaves_no_trace(allowed: Tenant) -> None:
 
 def test_a_refusal_can_be_raised(allowed: Tenant) -> None:
     with pytest.raises(GateRefusedError, match="outside the calling window") as refused:
-        check(now=utc(2026, 11, 25, 12)).require()
-    assert (refused.value.code, refused.value.retry_at) == ("outside_calling_window", utc(2026, 11, 25, 13))
+        check(now=utc(2026, 11, 18, 12)).require()
+    assert (refused.value.code, refused.value.retry_at) == ("outside_calling_window", utc(2026, 11, 18, 13))
     assert refused.value.code in GATES
 
 
@@ -280,3 +280,13 @@ def test_what_is_refused_until_a_moment_passes_at_that_moment(
     if verdict.retry_at is not None:
         assert verdict.retry_at > now
         assert check(phone, now=verdict.retry_at).allowed
+
+
+def test_a_public_holiday_where_the_number_belongs_is_no_day_for_calls(allowed: Tenant) -> None:
+    thanksgiving = utc(2026, 11, 26, 17)
+    verdict = check(now=thanksgiving)
+    assert (verdict.code, verdict.retry_at) == ("outside_calling_window", utc(2026, 11, 27, 13))
+    assert "on Thanksgiving Day" in verdict.sentence
+    assert check(BERLIN, now=thanksgiving).allowed
+    window(country="US", weekdays=[4], on_holidays=True)
+    assert check(now=thanksgiving).allowed

@@ -70,3 +70,17 @@ def test_a_window_is_open_from_its_first_moment_to_just_before_its_last() -> Non
     moments = [utc(2026, 11, 25, 9), utc(2026, 11, 25, 11, 59, 59, 999_999), utc(2026, 11, 25, 12), utc(2026, 11, 24, 10)]
     assert [is_open(office, ["UTC"], moment) for moment in moments] == [True, True, False, False]
     assert next_opening(office, ["UTC"], utc(2026, 11, 25, 8, 59, 59, 1)) == utc(2026, 11, 25, 9)
+
+
+def test_holidays_are_left_out_unless_the_hours_say_otherwise() -> None:
+    def christmas(day: date) -> bool:
+        return (day.month, day.day) == (12, 25)
+
+    week = frozenset(range(1, 8))
+    eve, noon = utc(2026, 12, 24, 23), utc(2026, 12, 25, 12)
+    working = [Hours(week, time(9), time(17))]
+    assert not is_open(working, ["UTC"], noon, christmas)
+    assert next_opening(working, ["UTC"], eve, christmas) == utc(2026, 12, 26, 9)
+    always = [*working, Hours(week, time(10), time(12, 30), on_holidays=True)]
+    assert is_open(always, ["UTC"], noon, christmas)
+    assert next_opening(always, ["UTC"], eve, christmas) == utc(2026, 12, 25, 10)
