@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
@@ -18,7 +18,7 @@ from agents.admin import editing, preview, versions
 from agents.admin.forms import NewAgentForm
 from agents.errors import AgentsError, InvalidSettingsError
 from agents.models import Agent, AgentVersion
-from agents.services import archive_agent, create_agent, publish, restore_agent, start_draft
+from agents.services import archive_agent, create_agent, publish, restore_agent, roll_back, start_draft
 from tenants.admin.base import ConsoleAdmin, Tab, rendered
 from tenants.display import badge, moment
 from tenants.staff import staff_user
@@ -91,6 +91,7 @@ class AgentAdmin(ConsoleAdmin):
             self.row_path("preview/", self.preview_view, "preview"),
             self.row_path("publish/", require_POST(self.publish_view), "publish"),
             self.row_path("start-draft/", require_POST(self.start_draft_view), "start_draft"),
+            self.row_path("roll-back/", require_POST(self.roll_back_view), "roll_back"),
             self.row_path("archive/", require_POST(self.archive_view), "archive"),
         ]
         return [*own, *super().get_urls()]
@@ -107,7 +108,7 @@ class AgentAdmin(ConsoleAdmin):
             "draft": agent.versions.drafts().first(),
             "may_change": self.has_change_permission(request, agent) and agent.archived_at is None,
             "may_publish": self.has_publish_permission(request) and agent.archived_at is None,
-            "urls": {name: self.row_url(name, agent) for name in ("publish", "start_draft", "archive", "versions")},
+            "urls": {name: self.row_url(name, agent) for name in ("publish", "start_draft", "roll_back", "archive", "versions")},
         }
         return self.page(request, template or f"admin/agents/agent/{tab}.html", row=agent, **(shared | context))
 
@@ -167,6 +168,20 @@ class AgentAdmin(ConsoleAdmin):
         else:
             messages.success(request, f"Draft {draft.number} is a copy you can change; calls keep the published version.")
         return redirect(self.row_url("change", agent))
+
+    def roll_back_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        agent = self.viewable(request, object_id)
+        if not self.has_publish_permission(request):
+            raise PermissionDenied
+        number = request.POST.get("version", "")
+        version = get_object_or_404(agent.versions.all(), number=number if number.isdecimal() else None)
+        try:
+            roll_back(agent=agent, version=version, actor=staff_user(request))
+        except AgentsError as refused:
+            messages.error(request, str(refused))
+        else:
+            messages.success(request, f"Version {version.number} is live again: calls use it from now on.")
+        return redirect(self.row_url("versions", agent))
 
     def archive_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         agent = self.changeable(request, object_id)

@@ -284,3 +284,19 @@ def test_who_may_not_place_calls_may_not_chat(staff: Callable[..., Client], hous
     assert client.post(url_of(house.agent, "chat"), {"text": "Hello"}).status_code == 403
     with tenant_scope(house.tenant):
         assert not Call.objects.filter(kind="chat").exists()
+
+
+def test_an_old_version_is_made_live_again(staff: Callable[..., Client], house: House) -> None:
+    with_draft(house)
+    with tenant_scope(house.tenant):
+        publish(agent=house.agent)
+    url, page = url_of(house.agent, "roll_back"), f"{url_of(house.agent, 'versions')}?new=1&old=2"
+    assert staff(house.tenant, *EDITOR).post(url, {"version": "1"}).status_code == 403
+    client = staff(house.tenant, *EDITOR, "publish_agent")
+    assert "Go back to version 1" in client.get(page).content.decode()
+    assert client.post(url, {"version": "1"}).status_code == 302
+    assert client.post(url, {"version": "9"}).status_code == 404
+    house.agent.refresh_from_db()
+    assert house.agent.published_version is not None
+    assert house.agent.published_version.number == 1
+    assert "Go back to version 1" not in client.get(page).content.decode()
