@@ -57,6 +57,7 @@ class Conversation(ABC):
     """Holds a session between its start and its end. Everything it learns goes to `records`."""
 
     said_by_caller: Source
+    longest_thought_s: float
 
     def __init__(
         self,
@@ -166,7 +167,11 @@ class Conversation(ABC):
                 warn=lambda: self._warn(limits.duration_warning_s),
                 end=lambda: self.end(outcome.MAX_DURATION),
             ),
-            watch_thinking(self._session, stuck=lambda: self._fail("The language model neither answered nor failed.")),
+            watch_thinking(
+                self._session,
+                longest_s=self.longest_thought_s,
+                stuck=lambda: self._fail("The language model neither answered nor failed."),
+            ),
             *self._own_duties(),
         ]
 

@@ -32,6 +32,7 @@ class SpokenConversation(Conversation):
     """A call, with the caller at `ends`."""
 
     said_by_caller: Source = "speech"
+    longest_thought_s = 25.0
 
     def __init__(self, *, ends: CallEnds, apology: Apology, **parts: Any) -> None:
         super().__init__(**parts)

@@ -27,7 +27,6 @@ from voice_worker.snapshot import Features, live_features
 logger = structlog.get_logger(__name__)
 
 POLL_S: Final = 4.0
-STUCK_S: Final = 25.0
 _STEP_S: Final = 0.25
 _POLL_TIMEOUT_S: Final = 3.0
 _RECONNECT_S: Final = 5.0
@@ -75,10 +74,10 @@ async def limit_duration(
     end()
 
 
-async def watch_thinking(session: AgentSession, *, stuck: Callable[[], None]) -> None:
+async def watch_thinking(session: AgentSession, *, longest_s: float, stuck: Callable[[], None]) -> None:
     """A model that neither answers nor fails."""
     thought_s = 0.0
-    while thought_s < STUCK_S:
+    while thought_s < longest_s:
         await asyncio.sleep(_STEP_S)
         thought_s = thought_s + _STEP_S if session.agent_state == "thinking" else 0.0
     stuck()

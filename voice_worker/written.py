@@ -9,7 +9,7 @@ from livekit.agents import Agent, llm
 
 from voice_worker import outcome
 from voice_worker.audio import CallClock
-from voice_worker.conversation import Conversation, Script, settled
+from voice_worker.conversation import Conversation, Script
 from voice_worker.pipeline import open_written_session
 from voice_worker.records import Records
 from voice_worker.snapshot import CallSnapshot
@@ -24,6 +24,8 @@ class WrittenConversation(Conversation):
     """A chat. Messages are answered one after the other; nobody is interrupted."""
 
     said_by_caller: Source = "text"
+    # A model on this machine answers one chat after the other, and nobody hears the silence.
+    longest_thought_s = 120.0
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
@@ -54,10 +56,10 @@ class WrittenConversation(Conversation):
         if self._failing or self._outcome.done():
             return
         speech = self._session.generate_reply(user_input=written.text, allow_interruptions=False)
-        await settled(speech)
+        await speech
         if self._leaving:
             await asyncio.wait({self._leaving})
-        if speech.done() and not speech.exception() and not self._failing:
+        if not (speech.exception() or speech.interrupted or self._failing):
             at = datetime.now(UTC).isoformat()
             entry = {"op": "answered", "command_id": str(written.command_id), "turn": self.transcript.caller_turn, "at": at}
             self._records.append(entry)

@@ -12,10 +12,10 @@ from tenants.models import Plan, Tenant
 from tenants.scope import tenant_scope
 from tenants.services.features import set_feature
 from tenants.services.plans import choose_plan
-from voice_worker import watchdogs
 from voice_worker.pipeline import Stages, build_stages
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.providers.constant import Rule, RuleLLM
+from voice_worker.spoken import SpokenConversation
 from voice_worker.tests.calling import make_job, stages, stored, talk
 from voice_worker.tests.failing import BreakableTTS, BrokenLLM
 
@@ -71,7 +71,7 @@ async def test_a_voice_that_fails_apologises_with_sound_made_before(caller_tenan
 
 
 async def test_a_model_that_never_answers_is_given_up(caller_tenant: Tenant, monkeypatch) -> None:
-    monkeypatch.setattr(watchdogs, "STUCK_S", 2.0)
+    monkeypatch.setattr(SpokenConversation, "longest_thought_s", 2.0)
     job = await sync_to_async(make_job)(caller_tenant, apology=APOLOGY)
     async with talk(job, build=stages(llm=BrokenLLM(hangs=True))) as (line, running):
         await line.reply()
