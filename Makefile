@@ -28,10 +28,13 @@ run: $(VENV)/installed ## Start everything on the embedded profile
 	@$(PY) manage.py dev $(ARGS)
 
 test: $(VENV)/installed-dev ## Run the tests on a PostgreSQL and Valkey of their own
-	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow" $(ARGS)
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow and not contract" $(ARGS)
 
 test-slow: $(VENV)/installed-dev ## Run the tests that speak and think for real
 	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -m slow $(ARGS)
+
+test-contract: $(VENV)/installed-dev ## Send the API what its OpenAPI document allows, and what not
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m contract $(ARGS)
 
 bench: $(VENV)/installed-dev ## Measure, e.g. make bench ARGS="session_cpu" or ARGS="conversation --runs 2"
 	@VP_HOME=$(CURDIR)/.vp-bench $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m benchmarks.$(or $(ARGS),session_cpu)
@@ -52,4 +55,4 @@ lock: $(VENV)/installed-dev ## Pin requirements*.in with hashes
 	@for name in requirements requirements-embedded requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; done
 
-.PHONY: help setup demo run test test-slow bench lint format schema lock
+.PHONY: help setup demo run test test-slow test-contract bench lint format schema lock

@@ -133,8 +133,8 @@ class ChatMessageViewSet(ResourceViewSet):
     """Messages of a chat."""
 
     prefix = Call.public_prefix
-    scopes = {"write": "calls:write", "message": "calls:read"}
-    costly = frozenset({"write"})
+    scopes = {"write_message": "calls:write", "message": "calls:read"}
+    costly = frozenset({"write_message"})
     serializer_class = ChatMessageSerializer
 
     def rows(self) -> QuerySet:
@@ -149,7 +149,7 @@ class ChatMessageViewSet(ResourceViewSet):
     )
     @action(detail=True, methods=["post"], url_path="messages")
     @takes_key
-    def write(self, request: Request, id: str) -> Response:
+    def write_message(self, request: Request, id: str) -> Response:
         """Answers with the agent's reply, or with 202 when that takes longer than `wait_s`: then fetch the message."""
         wait_s = self.body(NewMessageSerializer, request)["wait_s"]
         written = self._write(request, id)

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from calls.api import people_serializers as shapes
+from calls.api.sequences import listed, whole
 from calls.errors import GateRefusedError, LeadExistsError
 from calls.models import CallingWindow, Consent, Lead, Suppression
 from calls.services import people
@@ -182,7 +183,7 @@ class ConsentViewSet(ListMixin, ResourceViewSet):
     @extend_schema(
         summary="Withdraw a consent",
         request=shapes.WithdrawalSerializer,
-        responses=shapes.ConsentSerializer(many=True),
+        responses=listed(shapes.ConsentSerializer),
         examples=[OpenApiExample("No more calls", request_only=True, value={"kind": "calls", "reason": "Wrote an e-mail"})],
     )
     @action(detail=False, methods=["post"], pagination_class=None)
@@ -190,8 +191,7 @@ class ConsentViewSet(ListMixin, ResourceViewSet):
     def withdraw(self, request: Request, lead_id: str) -> Response:
         """Gives the consents that counted until now: none when it is repeated."""
         rows = people.withdraw_consent(lead=self.lead(), **self.body(shapes.WithdrawalSerializer, request))
-        data = shapes.ConsentSerializer(rows, many=True).data
-        return Response({"object": "list", "data": data, "has_more": False, "next": None})
+        return whole(shapes.ConsentSerializer(rows, many=True).data)
 
 
 SUPPRESSION_EXAMPLE = OpenApiExample(

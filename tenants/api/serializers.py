@@ -1,5 +1,6 @@
 """Shapes of the tenants app's resources."""
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from tenants.models import ApiKey
@@ -31,6 +32,7 @@ class NewApiKeySerializer(ApiKeySerializer):
     secret = serializers.CharField(read_only=True, help_text="The key itself. It is shown this once.")
 
 
+@extend_schema_serializer(many=False)
 class MeSerializer(StrictSerializer):
     tenant = serializers.CharField(help_text="The account requests act for: ten_….")
     tenant_name = serializers.CharField()

@@ -33,7 +33,7 @@ class MeViewSet(CatalogueViewSet):
     pagination_class = None
     serializer_class = MeSerializer
 
-    @extend_schema(summary="Who am I?", responses=MeSerializer)
+    @extend_schema(summary="Who am I?", operation_id="me_retrieve", responses=MeSerializer)
     def list(self, request: Request) -> Response:
         refuse_unknown(request, [])
         caller, tenant = self.caller, Tenant.objects.get(pk=current_tenant_id())

@@ -1,5 +1,7 @@
 """What the OpenAPI document says beyond what the code shows: scopes, problems, headers."""
 
+import re
+from collections.abc import Iterator
 from inspect import cleandoc
 from typing import Any, Final
 from uuid import UUID
@@ -8,6 +10,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSe
 from drf_spectacular.openapi import AutoSchema
 
 from tenants.scope import tenant_scope
+from voiceplatform.lib.api.fields import StrictSerializer
 from voiceplatform.lib.api.problems import MEDIA_TYPE
 
 _PROBLEM: Final = {
@@ -52,7 +55,9 @@ _STATUSES: Final = {
 }
 
 
+_CLOCK_TIME: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
 _NOBODY: Final = UUID(int=0)
+_STANDARD_ACTIONS: Final = frozenset({"list", "create", "retrieve", "update", "partial_update", "destroy"})
 _SUMMARIES: Final = {"list": "List {}", "retrieve": "Fetch one of the {}"}
 
 
@@ -72,6 +77,15 @@ class PublicIdSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
         return _public_id(self.target.prefix)
 
 
+class ClockTimeSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """What OpenAPI calls a time has an offset; ours are by the clock of wherever somebody is."""
+
+    target_class = "rest_framework.serializers.TimeField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
+        return {"type": "string", "pattern": _CLOCK_TIME, "example": "09:00"}
+
+
 def _public_id(prefix: str) -> dict[str, Any]:
     return {"type": "string", "pattern": f"^{prefix}_[0-9a-z]{{26}}$"}
 
@@ -89,6 +103,14 @@ class Operations(AutoSchema):
         scope = self._scope()
         needs = f"Needs the scope `{scope}`." if scope else ""
         return "\n\n".join(part for part in (cleandoc(told), needs) if part)
+
+    def get_operation_id(self) -> str:
+        """A name for a method of a client: `calls_list`, `calls_hang_up`."""
+        action = getattr(self.view, "action", "")
+        if action in _STANDARD_ACTIONS:
+            return super().get_operation_id()
+        words = [part for part in self.path.removeprefix("/api/v1/").split("/") if not part.startswith("{")]
+        return "_".join([*words[:-1], action])
 
     def get_tags(self) -> list[str]:
         return [self.path.removeprefix("/api/v1/").split("/")[0]]
@@ -128,14 +150,37 @@ class Operations(AutoSchema):
 
 
 def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Every refusal any operation may give, in one shape."""
-    result["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
+    """Every refusal any operation may give, in one shape; and no words about how our serializers work."""
+    schemas = result["components"].setdefault("schemas", {})
+    for schema in schemas.values():
+        if schema.get("description") == cleandoc(StrictSerializer.__doc__ or ""):
+            del schema["description"]
+    schemas["Problem"] = _PROBLEM
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
             for status, description in _statuses(path, method, operation).items():
                 content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
                 operation["responses"].setdefault(status, {"description": description, "content": content})
     return result
+
+
+def link_ids(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """What is created is what the addresses below its own are about."""
+    for path, operations in result["paths"].items():
+        created = operations.get("post", {}).get("responses", {}).get("201")
+        if created and (links := dict(_links(path, result["paths"]))):
+            created["links"] = links
+    return result
+
+
+def _links(path: str, paths: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for below, operations in paths.items():
+        parameter = re.match(rf"{re.escape(path)}/{{(\w+)}}", below)
+        if parameter is None:
+            continue
+        for operation in operations.values():
+            name = operation["operationId"]
+            yield name, {"operationId": name, "parameters": {parameter[1]: "$response.body#/id"}}
 
 
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> dict[str, str]:
