@@ -64,6 +64,10 @@ class ChatMessageSerializer(StrictSerializer):
     created_at = serializers.DateTimeField(read_only=True)
     answered_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
+    def to_representation(self, message: CallCommand) -> Any:
+        self._turns = list(turns_of(message))
+        return super().to_representation(message)
+
     @extend_schema_field(serializers.ChoiceField(choices=["waiting", "answered", "unanswered"]))
     def get_state(self, message: CallCommand) -> str:
         if message.answered_at:
@@ -71,12 +75,12 @@ class ChatMessageSerializer(StrictSerializer):
         return "unanswered" if message.call.status == Call.Status.ENDED else "waiting"
 
     def get_reply(self, message: CallCommand) -> str | None:
-        said = [turn.text for turn in turns_of(message) if turn.speaker == Turn.Speaker.AGENT]
+        said = [turn.text for turn in self._turns if turn.speaker == Turn.Speaker.AGENT]
         return " ".join(said) if message.answered_at else None
 
     @extend_schema_field(TurnSerializer(many=True))
     def get_turns(self, message: CallCommand) -> Any:
-        return TurnSerializer(turns_of(message), many=True).data
+        return TurnSerializer(self._turns, many=True).data
 
 
 class ChatSerializer(StrictSerializer):
