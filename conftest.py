@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import redis
 from django.conf import settings as django_settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 
@@ -84,7 +85,12 @@ class ApiClient:
     def delete(self, path: str, **options: Any) -> Any:
         return self._client.delete(f"/api/v1/{path}", **options)
 
+    def upload(self, path: str, content: bytes, **options: Any) -> Any:
+        return self._client.post(f"/api/v1/{path}", {"file": SimpleUploadedFile("list.csv", content)}, **options)
+
     def send(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        if isinstance(body, bytes):
+            return self.upload(path, body, **options)
         data = json.dumps({} if body is None else body)
         return getattr(self._client, method)(f"/api/v1/{path}", data, content_type="application/json", **options)
 

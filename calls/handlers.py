@@ -1,4 +1,4 @@
-"""What customers are told of this app's news."""
+"""What customers are told of this app's news, and who does its long work."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,8 +6,13 @@ from typing import Any
 
 from agents.models import Agent, AgentVersion
 from calls.models import Call, Message, Recording
+from calls.services import imports
+from tenants.jobs import LEADS, SUPPRESSIONS, job_handler
 from tenants.outbox import Event, Payload, payload_builder
 from voiceplatform.lib.ids import to_public_id
+
+job_handler(LEADS, imports.IMPORT_LEADS)
+job_handler(SUPPRESSIONS, imports.IMPORT_SUPPRESSIONS)
 
 
 @payload_builder("call.queued", event_type="call.queued")

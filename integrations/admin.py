@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -21,6 +24,7 @@ from integrations.services import deliveries, endpoints
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
 from tenants.admin.forms import ReasonForm
 from tenants.display import EMPTY, badge, moment
+from tenants.models import Job
 from tenants.staff import staff_user
 
 ENDPOINT_TONES: Final = {"enabled": "success", "disabled": "danger"}
@@ -34,6 +38,8 @@ ACTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "disable": endpoints.disable_endpoint,
     "rotate": endpoints.rotate_secret,
 }
+# How many hours a replay goes back.
+SPANS: Final = {"1": "the last hour", "24": "the last 24 hours", "168": "the last 7 days", "719": "the last 30 days"}
 DONE: Final = {
     "test": "A test event is on its way; see its deliveries.",
     "enable": "Events are sent to it again.",
@@ -50,7 +56,7 @@ class WebhookAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
-        offer = {"may_act": request.user.has_perm(MAY_CHANGE)}
+        offer = {"may_act": request.user.has_perm(MAY_CHANGE), "spans": SPANS.items()}
         return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **offer})
 
     def act(self, request: HttpRequest, object_id: str, action: Callable[..., object], row_name: str) -> tuple[Any, object]:
@@ -118,7 +124,18 @@ class WebhookEndpointAdmin(WebhookAdmin):
         return moment(row.created_at, row.tenant.timezone)
 
     def get_urls(self) -> list[URLPattern]:
-        return [*(self.row_path(f"{name}/", self._action(name), name) for name in ACTIONS), *super().get_urls()]
+        replay = self.row_path("replay/", require_POST(self.replay_view), "replay")
+        return [replay, *(self.row_path(f"{name}/", self._action(name), name) for name in ACTIONS), *super().get_urls()]
+
+    def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        hours = request.POST.get("hours", "")
+        if hours not in SPANS:
+            raise SuspiciousOperation("no such span")
+        begin = partial(deliveries.begin_replay, since=timezone.now() - timedelta(hours=int(hours)))
+        row, job = self.act(request, object_id, begin, "endpoint")
+        if isinstance(job, Job):
+            return redirect(reverse("admin:tenants_job_change", args=[job.pk]))
+        return redirect(self.row_url("change", row))
 
     def _action(self, name: str) -> Callable[..., HttpResponseBase]:
         def view(request: HttpRequest, object_id: str) -> HttpResponseBase:

@@ -1,8 +1,11 @@
-"""What integrations hears from the other apps: news for customers' webhooks."""
+"""What integrations hears from the other apps: news for customers' webhooks; and who does its long work."""
 
 from integrations.services import deliveries
+from tenants.jobs import REPLAY, job_handler
 from tenants.outbox import Event, subscriber
 from tenants.topics import WEBHOOKS
+
+job_handler(REPLAY, deliveries.REPLAYING)
 
 
 @subscriber(WEBHOOKS, topic="call.queued")

@@ -34,7 +34,19 @@ class NotInTransactionError(TenantsError):
 
 
 class LeaseLostError(TenantsError):
-    """Another drain took the delivery over; what this handler wrote is rolled back."""
+    """Another process took the delivery or the job over; what this one wrote is rolled back."""
+
+
+class UnknownJobError(TenantsError):
+    """A job was asked for, or is to be done, of a kind that `tenants/jobs.py` does not name."""
+
+
+class JobFailedError(TenantsError):
+    """The job can never go on; the text says why, to those who asked for it."""
+
+
+class JobFinishedError(TenantsError):
+    """The job has come to its end already."""
 
 
 class UnknownFeatureError(TenantsError):

@@ -21,14 +21,16 @@ SCOPES: Final[Mapping[str, str]] = {
     "usage:read": "See usage and cost.",
     "webhooks:read": "See webhook endpoints and deliveries.",
     "webhooks:write": "Change webhook endpoints, send tests and resend deliveries.",
+    "jobs:read": "See long work such as imports, how far it is, and which rows were refused.",
+    "jobs:write": "Cancel long work, also what others asked for.",
     "api_keys:read": "See API keys.",
     "api_keys:write": "Create and revoke API keys with no more than one's own scopes.",
     "tenants:act": "Act for a customer of the agency with the header Vp-Tenant.",
 }
 
 _VIEWS: Final = frozenset({"agents:read", "calls:read", "features:read"})
-_ANALYSES: Final = _VIEWS | {"recordings:read", "usage:read", "leads:read"}
-_OPERATES: Final = _ANALYSES | {"agents:write", "calls:write", "leads:write", "webhooks:read"}
+_ANALYSES: Final = _VIEWS | {"recordings:read", "usage:read", "leads:read", "jobs:read"}
+_OPERATES: Final = _ANALYSES | {"agents:write", "calls:write", "leads:write", "webhooks:read", "jobs:write"}
 _ADMINISTERS: Final = _OPERATES | {"agents:publish", "webhooks:write", "api_keys:read", "api_keys:write"}
 
 ROLE_SCOPES: Final[Mapping[str, frozenset[str]]] = {

@@ -18,11 +18,12 @@ from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
+from calls.admin.imports import ImportingAdmin
 from calls.models import Consent, Lead, Suppression
 from calls.services.people import change_lead, create_lead, lift_suppression, suppress
-from tenants.admin.base import ConsoleAdmin
 from tenants.admin.forms import ReasonForm
 from tenants.display import EMPTY, badge, moment
+from tenants.jobs import LEADS, SUPPRESSIONS
 from tenants.staff import staff_user
 from voiceplatform.lib.phone import InvalidPhoneError, to_e164
 
@@ -82,8 +83,17 @@ class ConsentInline(TabularInline):
 
 
 @admin.register(Lead)
-class LeadAdmin(PhoneSearchMixin, ConsoleAdmin):
+class LeadAdmin(PhoneSearchMixin, ImportingAdmin):
     form = LeadForm
+    import_kind = LEADS
+    import_columns = (
+        ("phone", "With country code, e.g. +12125550123. The one column there must be; a lead with this number is changed."),
+        ("name", "As people are called."),
+        ("email", "An e-mail address."),
+        ("timezone", "Where the person is, e.g. America/New_York."),
+        ("language", "E.g. en, de or pt-BR."),
+        ("metadata.<key>", "A text of your own, e.g. metadata.crm_id."),
+    )
     list_display = ["phone", "name", "state", "timezone", "tenant", "created"]
     list_select_related = ["tenant"]
     search_fields = ["phone", "name", "email"]
@@ -93,7 +103,8 @@ class LeadAdmin(PhoneSearchMixin, ConsoleAdmin):
     inlines = [ConsentInline]
     actions = None
     empty_title = "No leads yet"
-    empty_hint = "A lead is a person an agent may call. Programs add them through the API; one by one you can add them here."
+    empty_hint = "A lead is a person an agent may call. Import a list, add them one by one, or through the API."
+    empty_link = ("Import a list", "admin:calls_lead_import_list")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
         held = Suppression.objects.in_force(timezone.now()).filter(tenant=OuterRef("tenant"), phone=OuterRef("phone"))
@@ -144,9 +155,16 @@ class ActiveFilter(DropdownFilter):
 
 
 @admin.register(Suppression)
-class SuppressionAdmin(PhoneSearchMixin, ConsoleAdmin):
+class SuppressionAdmin(PhoneSearchMixin, ImportingAdmin):
     """Numbers are added, and lifted with a reason; nothing is edited or deleted."""
 
+    import_kind = SUPPRESSIONS
+    import_columns = (
+        ("phone", "With country code, e.g. +12125550123. The one column there must be."),
+        ("reason", "E.g. asked by e-mail not to be called."),
+        ("source", "customer, agent, import or complaint; import where it is empty."),
+        ("expires_at", "From when calls may be placed again, e.g. 2030-12-31; empty for never."),
+    )
     form = SuppressionForm
     list_display = ["phone", "state", "source", "reason", "tenant", "added"]
     list_filter = [ActiveFilter, ("source", ChoicesDropdownFilter)]
@@ -158,6 +176,7 @@ class SuppressionAdmin(PhoneSearchMixin, ConsoleAdmin):
     empty_hint = (
         "Add the numbers of people who do not want to be called. What is on an agency's list is called for none of its customers."
     )
+    empty_link = ("Import a list", "admin:calls_suppression_import_list")
 
     def get_fields(self, _request: HttpRequest, obj: Suppression | None = None) -> list[str]:
         asked = ["phone", "reason", "source", "expires_at"]

@@ -1,5 +1,6 @@
 from rest_framework.routers import SimpleRouter
 
+from calls.api.imports import LeadImportViewSet, SuppressionImportViewSet
 from calls.api.people import (
     CallingWindowViewSet,
     ConsentViewSet,
@@ -10,6 +11,9 @@ from calls.api.people import (
 
 
 def register(router: SimpleRouter) -> None:
+    # First, for `import` looks like an id.
+    router.register("leads", LeadImportViewSet, basename="lead_import")
+    router.register("suppressions", SuppressionImportViewSet, basename="suppression_import")
     router.register("leads", LeadViewSet, basename="lead")
     router.register(r"leads/(?P<lead_id>[^/]+)/consents", ConsentViewSet, basename="consent")
     router.register("suppressions", SuppressionViewSet, basename="suppression")

@@ -1,5 +1,6 @@
 """Leads, what they agreed to, the numbers nobody calls, and the hours in which people may be called."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +15,11 @@ from calls.models import CallingWindow, Consent, Lead, Suppression
 from tenants.caller import current_api_key_id
 from tenants.models import User
 from tenants.services import audit
+from voiceplatform.lib.metadata import MOST_METADATA
 from voiceplatform.lib.phone import to_e164
 
 LEAD_FIELDS: Final = ("phone", "name", "email", "timezone", "language", "metadata")
+CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 WINDOW_FIELDS: Final = ("country", "weekdays", "starts_at", "ends_at", "on_holidays")
 
 
@@ -51,6 +54,58 @@ def _store_lead(lead: Lead, **options: object) -> None:
         raise LeadExistsError(f"There is a lead with the number {lead.phone} already.") from error
 
 
+Upserted = str | ValidationError
+"""created, updated or unchanged, or why it was refused."""
+
+
+@transaction.atomic
+def upsert_leads(*, wanted: list[Lead], actor: User | None = None) -> list[Upserted]:
+    """Store new leads, and what is set in those whose number is known already; answered in order.
+
+    What is empty changes nothing, and metadata is added to what there is. What does not fit is refused by itself.
+    """
+    now = timezone.now()
+    refused: dict[int, ValidationError] = {}
+    for index, lead in enumerate(wanted):
+        lead.created_at = now
+        try:
+            _check(lead)
+        except ValidationError as error:
+            refused[index] = error
+    by_phone: dict[str, Lead] = {}
+    for lead in (lead for index, lead in enumerate(wanted) if index not in refused):
+        by_phone.setdefault(lead.phone, lead)
+    # Sorted, so that two lists with the same numbers do not wait for each other.
+    Lead.objects.bulk_create([by_phone[phone] for phone in sorted(by_phone)], ignore_conflicts=True)
+    locked = Lead.objects.filter(phone__in=by_phone).select_for_update(of=("self",)).order_by("phone")
+    standing, changes = {row.phone: row for row in locked}, defaultdict[str, set[str]](set)
+    done = [refused.get(index) or _merge(lead, standing[lead.phone], changes) for index, lead in enumerate(wanted)]
+    _store_merged([lead for lead, result in zip(wanted, done, strict=True) if result == CREATED], standing, changes, actor)
+    return done
+
+
+def _merge(lead: Lead, row: Lead, changes: dict[str, set[str]]) -> Upserted:
+    if row.pk == lead.pk:
+        return CREATED
+    given = {name: value for name in LEAD_FIELDS if (value := getattr(lead, name))}
+    given["metadata"] = row.metadata | lead.metadata
+    if len(given["metadata"]) > MOST_METADATA:
+        return ValidationError({"metadata": f"The lead would have more than {MOST_METADATA} entries."})
+    changed = {name for name, value in given.items() if getattr(row, name) != value}
+    for name in changed:
+        setattr(row, name, given[name])
+    changes[row.phone] |= changed
+    return UPDATED if changed else UNCHANGED
+
+
+def _store_merged(new: list[Lead], standing: dict[str, Lead], changes: dict[str, set[str]], actor: User | None) -> None:
+    if names := set().union(*changes.values()):
+        Lead.objects.bulk_update([standing[phone] for phone, changed in changes.items() if changed], sorted(names))
+    created = [audit.Entry("lead.created", lead, [name for name in LEAD_FIELDS if getattr(lead, name)]) for lead in new]
+    changed = [audit.Entry("lead.changed", standing[phone], sorted(each)) for phone, each in changes.items() if each]
+    audit.record_all([*created, *changed], actor=actor)
+
+
 @transaction.atomic
 def record_consent(*, consent: Consent, actor: User | None = None) -> Consent:
     """Store what a lead agreed to. Raises ValidationError naming the field."""
@@ -83,10 +138,11 @@ def _audit_consent(action: str, consent: Consent, *, actor: User | None, fields:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """`was_new` is False when the number was suppressed already; `row` holds for it then."""
+    """`was_new` is False when the number was suppressed already; `row` holds for it then, perhaps for longer now."""
 
     row: Suppression
     was_new: bool
+    was_extended: bool = False
 
 
 def suppress(
@@ -107,10 +163,7 @@ def suppress_all(*, wanted: list[Suppression], actor: User | None = None) -> lis
     """The same for many at once, answered in order; phones are E.164. All or none. Raises ValidationError."""
     now = timezone.now()
     for row in wanted:
-        row.created_at = now
-        _check(row)
-        if row.expires_at is not None and row.expires_at <= now:
-            raise ValidationError({"expires_at": "This moment has passed."})
+        check_suppression(row, now)
     by_phone: dict[str, Suppression] = {}
     for row in wanted:
         by_phone.setdefault(row.phone, row)
@@ -119,13 +172,25 @@ def suppress_all(*, wanted: list[Suppression], actor: User | None = None) -> lis
     Suppression.objects.bulk_create([by_phone[phone] for phone in sorted(by_phone)], ignore_conflicts=True)
     standing = {row.phone: row for row in _standing(list(by_phone))}
     new = {phone for phone, row in by_phone.items() if standing[phone].pk == row.pk}
-    for phone in sorted(new):
-        audit.record(
-            action="suppression.added", target=standing[phone], actor=actor, data={"source": str(standing[phone].source)}
-        )
-    for row in wanted:
-        _hold_longer(standing[row.phone], row.expires_at, actor=actor)
-    return [Suppressed(standing[row.phone], row.phone in new and by_phone[row.phone] is row) for row in wanted]
+    extended = [_hold_longer(standing[row.phone], row.expires_at) for row in wanted]
+    longer = {row.phone: standing[row.phone] for row, was_extended in zip(wanted, extended, strict=True) if was_extended}
+    Suppression.objects.bulk_update(longer.values(), ["expires_at"])
+    sources = {phone: {"source": str(standing[phone].source)} for phone in sorted(new)}
+    added = [audit.Entry("suppression.added", standing[phone], data=source) for phone, source in sources.items()]
+    later = [audit.Entry("suppression.extended", row, fields=["expires_at"]) for row in longer.values()]
+    audit.record_all([*added, *later], actor=actor)
+    return [
+        Suppressed(standing[row.phone], row.phone in new and by_phone[row.phone] is row, was_extended)
+        for row, was_extended in zip(wanted, extended, strict=True)
+    ]
+
+
+def check_suppression(row: Suppression, now: datetime) -> None:
+    """Cleans the row, which begins now. Raises ValidationError naming the field."""
+    row.created_at = now
+    _check(row)
+    if row.expires_at is not None and row.expires_at <= now:
+        raise ValidationError({"expires_at": "This moment has passed."})
 
 
 @transaction.atomic
@@ -153,12 +218,11 @@ def _close_expired(phones: list[str], now: datetime) -> None:
     Suppression.objects.filter(pk__in=over).update(lifted_at=now, lift_reason="It had expired.")
 
 
-def _hold_longer(row: Suppression, expires_at: datetime | None, *, actor: User | None) -> None:
+def _hold_longer(row: Suppression, expires_at: datetime | None) -> bool:
     if row.expires_at is None or (expires_at is not None and expires_at <= row.expires_at):
-        return
+        return False
     row.expires_at = expires_at
-    row.save(update_fields=["expires_at"])
-    audit.record(action="suppression.extended", target=row, actor=actor, fields=["expires_at"])
+    return True
 
 
 @transaction.atomic

@@ -67,10 +67,6 @@ class ReplaySerializer(StrictSerializer):
     since = serializers.DateTimeField(help_text="What failed for good or was never sent since then; at most 30 days ago.")
 
 
-class ReplayedSerializer(StrictSerializer):
-    queued = serializers.IntegerField(help_text="How many deliveries are sent now.")
-
-
 class EventTypeSerializer(StrictSerializer):
     type = serializers.ChoiceField(choices=tuple(EVENT_TYPES))
     description = serializers.CharField()

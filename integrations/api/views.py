@@ -17,7 +17,9 @@ from integrations.events import EVENT_TYPES
 from integrations.models import WebhookDelivery, WebhookEndpoint
 from integrations.services import deliveries, endpoints
 from tenants.api.idempotency import idempotent
+from tenants.api.jobs import accepted
 from tenants.api.resources import CatalogueViewSet, ListMixin, ResourceViewSet, RetrieveMixin, etag_headers, require_match
+from tenants.api.serializers import JobSerializer
 
 READ, WRITE = "webhooks:read", "webhooks:write"
 Shape = shapes.WebhookEndpointSerializer
@@ -103,15 +105,14 @@ class WebhookEndpointSendingViewSet(ResourceViewSet):
     @extend_schema(
         summary="Send again what was missed",
         request=shapes.ReplaySerializer,
-        responses={202: shapes.ReplayedSerializer},
+        responses={202: JobSerializer},
         examples=[REPLAY_EXAMPLE],
     )
     @action(detail=True, methods=["post"])
     @idempotent
     def replay(self, request: Request, id: str) -> Response:
-        """What failed for good since a moment, and what happened while the endpoint was disabled."""
-        queued = deliveries.replay(endpoint=self.get_object(), **self.body(shapes.ReplaySerializer, request))
-        return Response({"queued": queued}, status=202)
+        """What failed for good since a moment, and what happened while the endpoint was disabled. A job does it."""
+        return accepted(deliveries.begin_replay(endpoint=self.get_object(), **self.body(shapes.ReplaySerializer, request)))
 
 
 @extend_schema_view(list=extend_schema(summary="List an endpoint's deliveries", parameters=[ENDPOINT_ID]))

@@ -1,13 +1,14 @@
 """Writing down what is to be sent to the endpoints of the tenant in scope: on news, for a test, and once more."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from integrations.errors import EndpointDisabledError
@@ -15,14 +16,17 @@ from integrations.events import TEST, envelope
 from integrations.models import WebhookDelivery, WebhookEndpoint
 from integrations.services.endpoints import lock_endpoint
 from integrations.wakeups import wake_on_commit
-from tenants.models import OutboxEvent, User
+from tenants.errors import JobFailedError
+from tenants.jobs import REPLAY, Handler, Outcome, Step
+from tenants.models import Job, OutboxEvent, User
 from tenants.outbox import PAYLOADS, Event
 from tenants.services import audit
+from tenants.services.jobs import create_job
 from voiceplatform.lib.ids import uuid7
 
 FARTHEST_REPLAY: Final = timedelta(days=30)
-MOST_REPLAYED: Final = 10_000
 _BATCH: Final = 500
+_GIVEN_UP, _MISSED = "given_up", "missed"
 _FORGOTTEN_AT_ONCE: Final = 5000
 Status = WebhookDelivery.Status
 
@@ -71,23 +75,50 @@ def resend(*, delivery: WebhookDelivery, actor: User | None = None, reason: str 
 
 
 @transaction.atomic
-def replay(*, endpoint: WebhookEndpoint, since: datetime, actor: User | None = None, reason: str = "") -> int:
-    """Send what an endpoint missed since a moment: what failed for good, and what was never noted for it.
+def begin_replay(*, endpoint: WebhookEndpoint, since: datetime, actor: User | None = None, reason: str = "") -> Job:
+    """Send what an endpoint missed since a moment: what failed for good, and what was never noted for it. A job does it.
 
-    Returns how many deliveries now wait. Raises EndpointDisabledError, and ValidationError for more than FARTHEST_REPLAY.
+    Raises EndpointDisabledError, and ValidationError for more than FARTHEST_REPLAY.
     """
-    if not timezone.now() - FARTHEST_REPLAY <= since <= timezone.now():
+    now = timezone.now()
+    if not now - FARTHEST_REPLAY <= since <= now:
         raise ValidationError({"since": f"A moment of the last {FARTHEST_REPLAY.days} days."})
     row = _enabled(endpoint)
-    count = _revive(Q(status=Status.DEAD, created_at__gte=since), row)
-    known = WebhookDelivery.objects.filter(endpoint=row).values("event_id")
-    topics = [topic for topic, told in PAYLOADS.items() if not row.event_types or told.type in row.event_types]
-    missed = OutboxEvent.objects.filter(topic__in=topics, created_at__gte=since).exclude(pk__in=known).order_by("pk")
-    for event in missed[:MOST_REPLAYED].iterator(chunk_size=_BATCH):
-        count += _note(_event(event), [row])
+    job = create_job(kind=REPLAY, options={"endpoint": str(row.pk), "since": since.isoformat()}, actor=actor)
     audit.record(action="webhook_endpoint.replayed", target=row, actor=actor, reason=reason)
-    wake_on_commit(row.pk, tenant_id=row.tenant_id)
-    return count
+    return job
+
+
+def replay_count(job: Job) -> int:
+    return sum(rows.count() for _, rows in _to_replay(job))
+
+
+def replay_steps(job: Job) -> Iterator[Step]:
+    phase, _, last = job.position.partition(":")
+    for name, rows in _to_replay(job):
+        if phase == _MISSED and name == _GIVEN_UP:
+            continue
+        after = UUID(last) if phase == name else UUID(int=0)
+        while found := list(rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:_BATCH]):
+            after = found[-1]
+            yield Step(position=f"{name}:{after}", size=len(found), work=(name, found))
+
+
+def replay_step(job: Job, step: Step) -> Outcome:
+    name, found = step.work
+    try:
+        endpoint = _enabled(WebhookEndpoint(pk=job.options["endpoint"]))
+    except (EndpointDisabledError, WebhookEndpoint.DoesNotExist) as error:
+        raise JobFailedError("The endpoint has been disabled or deleted meanwhile.") from error
+    if name == _GIVEN_UP:
+        queued = _revive(Q(pk__in=found, status=Status.DEAD), endpoint)
+    else:
+        queued = sum(_note(_event(event), [endpoint]) for event in OutboxEvent.objects.filter(pk__in=found).order_by("pk"))
+    wake_on_commit(endpoint.pk, tenant_id=endpoint.tenant_id)
+    return Outcome({"queued": queued})
+
+
+REPLAYING: Final = Handler(steps=replay_steps, apply=replay_step, count=replay_count)
 
 
 def forget_old_deliveries() -> int:
@@ -97,6 +128,21 @@ def forget_old_deliveries() -> int:
     while found := list(old.values_list("pk", flat=True)[:_FORGOTTEN_AT_ONCE]):
         forgotten += WebhookDelivery.all_objects.filter(pk__in=found).delete()[0]
     return forgotten
+
+
+def _to_replay(job: Job) -> tuple[tuple[str, QuerySet[Any]], ...]:
+    """First what was given up, then what was never noted; what has happened since the job was asked for is sent in any case.
+
+    Which events are told to customers only those processes know that have loaded every app's handlers.
+    """
+    endpoint = WebhookEndpoint.objects.filter(pk=job.options["endpoint"]).first()
+    if endpoint is None:
+        raise JobFailedError("The endpoint has been deleted.")
+    span = {"created_at__gte": datetime.fromisoformat(job.options["since"]), "created_at__lte": job.created_at}
+    topics = [topic for topic, told in PAYLOADS.items() if not endpoint.event_types or told.type in endpoint.event_types]
+    known = WebhookDelivery.objects.filter(endpoint=endpoint).values("event_id")
+    given_up = WebhookDelivery.objects.filter(endpoint=endpoint, status=Status.DEAD, **span)
+    return (_GIVEN_UP, given_up), (_MISSED, OutboxEvent.objects.filter(topic__in=topics, **span).exclude(pk__in=known))
 
 
 def _note(event: Event, endpoints: Iterable[WebhookEndpoint]) -> int:

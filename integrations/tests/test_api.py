@@ -150,7 +150,9 @@ def test_a_replay_names_its_moment(api: ApiClient, hook: WebhookEndpoint, sent: 
     WebhookDelivery.all_objects.update(status="dead", settled_at=timezone.now())
     path = f"webhook_endpoints/{hook.public_id}/replay"
     since = (timezone.now() - timedelta(hours=1)).isoformat()
-    assert api.post(path, {"since": since}).json() == {"queued": 1}
+    accepted = api.post(path, {"since": since})
+    assert (accepted.status_code, accepted.json()["kind"], accepted.json()["state"]) == (202, "webhooks.replay", "queued")
+    assert accepted["Location"] == f"/api/v1/jobs/{accepted.json()['id']}"
     refused = api.post(path, {"since": "2020-01-01T00:00:00Z"})
     assert (refused.status_code, refused.json()["errors"][0]["param"]) == (400, "since")
 

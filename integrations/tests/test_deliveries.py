@@ -1,7 +1,7 @@
 """From news to deliveries: one per endpoint that takes it, and again when somebody asks."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,12 +10,13 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from integrations.errors import EndpointDisabledError
-from integrations.models import WebhookDelivery
+from integrations.models import WebhookDelivery, WebhookEndpoint
 from integrations.services import deliveries, endpoints
 from integrations.services.endpoints import NewSecret
 from integrations.tests.conftest import drain, statuses
 from tenants.models import AuditEvent, OutboxDelivery, OutboxEvent, Tenant, User
 from tenants.scope import tenant_scope
+from tenants.services import jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Make = Callable[..., NewSecret]
@@ -78,7 +79,7 @@ def test_a_disabled_endpoint_is_sent_nothing(scope: Tenant, make_endpoint: Make)
     for attempt in (
         lambda: deliveries.send_test(endpoint=row),
         lambda: deliveries.resend(delivery=sent),
-        lambda: deliveries.replay(endpoint=row, since=timezone.now()),
+        lambda: deliveries.begin_replay(endpoint=row, since=timezone.now()),
     ):
         with pytest.raises(EndpointDisabledError):
             attempt()
@@ -115,12 +116,74 @@ def test_a_replay_sends_what_failed_and_what_was_missed(tenant: Tenant, make_end
         drain()
         assert rows.count() == 2
         endpoints.enable_endpoint(endpoint=row)
-        assert deliveries.replay(endpoint=row, since=began) == 2
-        assert deliveries.replay(endpoint=row, since=began) == 0
+        assert replayed(row, began) == ("succeeded", 2, 2, {"queued": 2})
+        assert replayed(row, began) == ("succeeded", 0, 0, {})
         with pytest.raises(ValidationError):
-            deliveries.replay(endpoint=row, since=timezone.now() - timedelta(days=31))
+            deliveries.begin_replay(endpoint=row, since=timezone.now() - timedelta(days=31))
     assert statuses() == ["pending", "done", "pending"]
     assert rows.order_by("id").last().event_id == missed.pk
+
+
+def replayed(row: WebhookEndpoint, since: datetime) -> tuple[Any, ...]:
+    job = deliveries.begin_replay(endpoint=row, since=since)
+    jobs.run(job_id=job.pk)
+    job.refresh_from_db()
+    return job.state, job.total, job.done, job.result
+
+
+def test_a_replay_goes_on_where_it_stopped(
+    tenant: Tenant, make_endpoint: Make, happen: Happen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "_BATCH", 2)
+    row, began = make_endpoint(event_types=["feature.changed"]).row, timezone.now()
+    for _ in range(3):
+        happen()
+    drain()
+    rows.update(status="dead", settled_at=timezone.now())
+    with tenant_scope(tenant):
+        endpoints.disable_endpoint(endpoint=row)
+        missed = [happen().pk for _ in range(3)]
+        drain()
+        endpoints.enable_endpoint(endpoint=row)
+        job = deliveries.begin_replay(endpoint=row, since=began)
+        for done in (2, 3, 5, 6):
+            jobs.run(job_id=job.pk, lasts_s=0)
+            job.refresh_from_db()
+            assert (job.done, job.total) == (done, 6)
+        happen()
+        jobs.run(job_id=job.pk)
+    assert (statuses(), [row.event_id for row in rows.order_by("id")][3:]) == (["pending"] * 6, missed)
+
+
+def test_a_replay_is_asked_for_where_no_handlers_are_loaded(
+    tenant: Tenant, make_endpoint: Make, happen: Happen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, began = make_endpoint().row, timezone.now()
+    with tenant_scope(tenant):
+        endpoints.disable_endpoint(endpoint=row)
+        missed = happen()
+        drain()
+        endpoints.enable_endpoint(endpoint=row)
+        with monkeypatch.context() as web:
+            web.setattr(deliveries, "PAYLOADS", {})
+            job = deliveries.begin_replay(endpoint=row, since=began)
+        jobs.run(job_id=job.pk)
+    job.refresh_from_db()
+    assert (rows.get().event_id, job.total, job.result) == (missed.pk, 1, {"queued": 1})
+
+
+def test_a_replay_to_an_endpoint_that_is_disabled_meanwhile_fails(tenant: Tenant, make_endpoint: Make, happen: Happen) -> None:
+    row, began = make_endpoint().row, timezone.now()
+    happen()
+    drain()
+    rows.update(status="dead", settled_at=timezone.now())
+    with tenant_scope(tenant):
+        job = deliveries.begin_replay(endpoint=row, since=began)
+        endpoints.disable_endpoint(endpoint=row)
+        jobs.run(job_id=job.pk)
+    job.refresh_from_db()
+    assert (job.state, statuses()) == ("failed", ["dead"])
+    assert "disabled" in job.error
 
 
 def test_old_deliveries_are_forgotten(scope: Tenant, make_endpoint: Make) -> None:

@@ -1,3 +1,3 @@
-from tenants.admin import api_keys, audit, deliveries, people, requests, usage
+from tenants.admin import api_keys, audit, deliveries, jobs, people, requests, usage
 
-__all__ = ["api_keys", "audit", "deliveries", "people", "requests", "usage"]
+__all__ = ["api_keys", "audit", "deliveries", "jobs", "people", "requests", "usage"]

@@ -16,4 +16,7 @@ register(
     meaning="A key can only give scopes that exist and that it has itself.",
     params=lambda error: {"scopes": str(error)},
 )
+register(
+    errors.JobFinishedError, status=409, code="job_finished", meaning="The job has come to its end; there is nothing to cancel."
+)
 register(errors.UnknownFeatureError, status=404, code="not_found", meaning="There is no such thing, or it is not yours.")

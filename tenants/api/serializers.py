@@ -3,7 +3,8 @@
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from tenants.models import ApiKey
+from tenants.jobs import KINDS
+from tenants.models import ApiKey, Job
 from tenants.roles import SCOPES
 from voiceplatform.lib.api.fields import PublicIdField, StrictSerializer
 
@@ -52,3 +53,28 @@ class FeatureSerializer(StrictSerializer):
     description = serializers.CharField()
     enabled = serializers.BooleanField()
     config = serializers.JSONField(allow_null=True, help_text="Its configuration; null while it is off.")
+
+
+class JobSerializer(StrictSerializer):
+    id = PublicIdField(Job.public_prefix, source="pk", read_only=True)
+    kind = serializers.ChoiceField(choices=list(KINDS.items()), read_only=True)
+    state = serializers.ChoiceField(choices=Job.State.choices, read_only=True)
+    done = serializers.IntegerField(read_only=True, help_text="How much of the total has been worked on.")
+    total = serializers.IntegerField(read_only=True, help_text="0 until it has been counted.")
+    failed = serializers.IntegerField(read_only=True, help_text="How much of what is done was refused; see its errors.")
+    result = serializers.DictField(
+        child=serializers.IntegerField(), read_only=True, help_text="What became of the rest, e.g. created, updated, unchanged."
+    )
+    error = serializers.CharField(read_only=True, help_text="Why the job as a whole failed; empty if it did not.")
+    api_key = PublicIdField(
+        ApiKey.public_prefix, source="created_by_key", read_only=True, allow_null=True, help_text="Who asked; null for staff."
+    )
+    created_at = serializers.DateTimeField(read_only=True)
+    started_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    finished_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+
+class JobErrorSerializer(StrictSerializer):
+    row = serializers.IntegerField(read_only=True, help_text="As a spreadsheet counts: 1 is the header.")
+    field = serializers.CharField(read_only=True, help_text="The column; empty for the row as a whole.")
+    message = serializers.CharField(read_only=True)

@@ -1,5 +1,6 @@
 from rest_framework.routers import SimpleRouter
 
+from tenants.api.jobs import JobViewSet
 from tenants.api.views import ApiKeyViewSet, FeatureViewSet, MeViewSet
 
 
@@ -7,3 +8,4 @@ def register(router: SimpleRouter) -> None:
     router.register("me", MeViewSet, basename="me")
     router.register("api_keys", ApiKeyViewSet, basename="api_key")
     router.register("features", FeatureViewSet, basename="feature")
+    router.register("jobs", JobViewSet, basename="job")

@@ -10,6 +10,7 @@ from tenants.models.base import (
     tenant_key,
 )
 from tenants.models.feature import TenantFeature
+from tenants.models.job import Job, JobError, JobInput
 from tenants.models.limits import TenantLimits
 from tenants.models.outbox import OutboxDelivery, OutboxEvent, OutboxSequence
 from tenants.models.plan import Plan
@@ -24,6 +25,9 @@ __all__ = [
     "DefaultRate",
     "EncryptedTextField",
     "IdempotencyRecord",
+    "Job",
+    "JobError",
+    "JobInput",
     "Kind",
     "Membership",
     "OutboxDelivery",

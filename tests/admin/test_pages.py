@@ -28,6 +28,7 @@ LISTS = {
     "tenants_apikey": "view_apikey",
     "tenants_requestlog": "view_requestlog",
     "tenants_auditevent": "view_auditevent",
+    "tenants_job": "view_job",
     "tenants_outboxdelivery": "view_outboxdelivery",
     "integrations_webhookendpoint": "view_webhookendpoint",
     "integrations_webhookdelivery": "view_webhookdelivery",
@@ -99,7 +100,7 @@ def test_the_console_asks_strangers_to_sign_in(client: Client, house: House) -> 
 
 def test_records_cannot_be_added_changed_or_deleted(root_of: Callable[[Tenant], Client], house: House) -> None:
     client = root_of(house.tenant)
-    for name in ("calls_call", "calls_message", "calls_workerhost", "tenants_usagerecord", "tenants_auditevent"):
+    for name in ("calls_call", "calls_message", "calls_workerhost", "tenants_usagerecord", "tenants_auditevent", "tenants_job"):
         assert client.get(reverse(f"admin:{name}_add")).status_code in (403, 404)
     assert client.post(reverse("admin:calls_call_delete", args=[house.call.pk]), {"post": "yes"}).status_code == 403
     assert client.post(reverse("admin:calls_message_delete", args=[house.message.pk]), {"post": "yes"}).status_code == 403

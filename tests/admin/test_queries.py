@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import time
+from io import BytesIO
 
 import pytest
 from django.db import connection
@@ -11,8 +12,10 @@ from django.urls import reverse
 
 from agents.testing import make_agent
 from calls.models import CallEvent, CallingWindow, Lead, Message, ToolCall
+from calls.services.imports import begin_import
 from calls.services.people import create_lead, create_window, suppress
 from calls.testing import make_call
+from tenants.jobs import LEADS
 from tenants.models import AuditEvent, Membership, Tenant, TenantLimits, UsageRecord
 from tenants.scope import tenant_scope
 from tests.admin.conftest import House, add_turns
@@ -44,6 +47,7 @@ def fill(make_member: Callable[..., Membership]) -> Fill:
                 phone = f"+1212555{Lead.objects.count():04}"
                 create_lead(lead=Lead(phone=phone))
                 suppress(phone=phone, source="import")
+                begin_import(kind=LEADS, file=BytesIO(f"phone\n{phone}".encode()))
                 create_window(window=CallingWindow(starts_at=time(9), ends_at=time(18)))
 
     return add

@@ -15,6 +15,7 @@ from django.apps import apps
 from django.core import serializers
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import transaction
 from django.utils import timezone
 
 from agents import testing as agents_testing
@@ -25,8 +26,10 @@ from calls.services.chats import write_message
 from calls.testing import make_call
 from integrations.services.deliveries import send_test
 from integrations.services.endpoints import create_endpoint
+from tenants.jobs import LEADS
 from tenants.models import TenantModel
 from tenants.services.api_keys import create_key
+from tenants.services.jobs import create_job
 from voiceplatform.api.urls import router
 
 Asked = tuple[Mapping[str, str], Any]
@@ -124,6 +127,11 @@ def a_delivery() -> Asked:
     return {"id": send_test(endpoint=create_endpoint(url=HOOK).row).public_id}, None
 
 
+def a_job() -> Asked:
+    with transaction.atomic():
+        return {"id": create_job(kind=LEADS, pieces=[[["+12125550123"]]]).public_id}, None
+
+
 HOOK = "https://hooks.example.com/in"
 PHONE = "+12125550123"
 WINDOW = {"country": "US", "weekdays": [1, 2], "starts_at": time(9), "ends_at": time(17)}
@@ -138,6 +146,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "api_keys/{id}/revoke"): Row("api_keys:write", a_key),
     ("GET", "features"): Row("features:read"),
     ("GET", "features/{id}"): Row("features:read", lambda: ({"id": "call-recording"}, None)),
+    ("GET", "jobs"): Row("jobs:read"),
+    ("GET", "jobs/{id}"): Row("jobs:read", a_job),
+    ("GET", "jobs/{id}/errors"): Row("jobs:read", a_job),
+    ("POST", "jobs/{id}/cancel"): Row("jobs:write", a_job),
     ("GET", "agents"): Row("agents:read"),
     ("POST", "agents"): Row("agents:write", sends({"name": "New"})),
     ("GET", "agents/{id}"): Row("agents:read", an_agent()),
@@ -161,6 +173,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "voices"): Row("agents:read"),
     ("GET", "leads"): Row("leads:read"),
     ("POST", "leads"): Row("leads:write", sends({"phone": PHONE})),
+    ("POST", "leads/import"): Row("leads:write", sends(b"phone\n+12125550123")),
     ("GET", "leads/{id}"): Row("leads:read", a_lead()),
     ("PATCH", "leads/{id}"): Row("leads:write", a_lead({"name": "Ada"})),
     ("GET", "leads/{lead_id}/consents"): Row("leads:read", a_lead(name="lead_id")),
@@ -169,6 +182,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "suppressions"): Row("leads:read"),
     ("POST", "suppressions"): Row("leads:write", sends({"phone": PHONE})),
     ("POST", "suppressions/bulk"): Row("leads:write", sends({"suppressions": [{"phone": PHONE}]})),
+    ("POST", "suppressions/import"): Row("leads:write", sends(b"phone\n+12125550123")),
     ("GET", "suppressions/{id}"): Row("leads:read", a_suppression()),
     ("POST", "suppressions/{id}/lift"): Row("leads:write", a_suppression({"reason": "Asked again"})),
     ("GET", "calling_windows"): Row("leads:read"),

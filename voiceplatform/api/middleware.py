@@ -19,7 +19,10 @@ from voiceplatform.middleware import API_PATH, Handler, rendered
 
 RESOURCES = f"{API_PATH}v1/"
 
-TOO_LARGE = declare("too_large", f"The body has more than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes.")
+TOO_LARGE = declare(
+    "too_large",
+    f"The body has more than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes, or a file more than {settings.VP_IMPORT_MAX_MB} MB.",
+)
 logger = structlog.get_logger(__name__)
 
 
@@ -41,7 +44,7 @@ class ApiMiddleware:
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        if _size(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if _size(request) > _most(request):
             body = problem(status=413, code=TOO_LARGE, detail="The body is too large.")
             return JsonResponse(body, status=413, content_type=MEDIA_TYPE)
         response = rendered(self.get_response(request))
@@ -73,6 +76,12 @@ def _caller(request: HttpRequest) -> Caller | Exception | None:
 def _size(request: HttpRequest) -> int:
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdigit() else 0
+
+
+def _most(request: HttpRequest) -> int:
+    """Of a form with a file, Django counts what is no file."""
+    is_form = request.content_type == "multipart/form-data"
+    return settings.VP_IMPORT_MAX_MB * 1024 * 1024 if is_form else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def _note(request: HttpRequest, response: HttpResponseBase, *, caller: Caller, duration_ms: int) -> None:

@@ -37,6 +37,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "CallKindEnum": "calls.models.Call.Kind",
         "ConsentKindEnum": "calls.models.Consent.Kind",
         "EndpointStatusEnum": "integrations.models.WebhookEndpoint.Status",
+        "JobStateEnum": "tenants.models.Job.State",
         "RecordingStateEnum": "calls.models.Recording.State",
         "VersionStateEnum": "agents.models.AgentVersion.State",
     },

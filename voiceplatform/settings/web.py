@@ -85,6 +85,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 VP_PROXIES = env.number("VP_PROXIES", 0)
 VP_REQUEST_LOG_DAYS = env.number("VP_REQUEST_LOG_DAYS", 30, minimum=1)
 VP_WEBHOOK_LOG_DAYS = env.number("VP_WEBHOOK_LOG_DAYS", 30, minimum=1)
+VP_JOB_ERROR_DAYS = env.number("VP_JOB_ERROR_DAYS", 30, minimum=1)
+VP_IMPORT_MAX_MB = env.number("VP_IMPORT_MAX_MB", 20, minimum=1)
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -97,6 +99,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "outbox-sweep": {"task": "tenants.tasks.sweep_outbox", "schedule": 5.0, "options": {"expires": 5}},
     "requests-sweep": {"task": "tenants.tasks.forget_old_requests", "schedule": 3600.0, "options": {"expires": 3600}},
+    "jobs-sweep": {"task": "tenants.tasks.sweep_jobs", "schedule": 10.0, "options": {"expires": 10}},
+    "jobs-errors": {"task": "tenants.tasks.forget_old_job_errors", "schedule": 3600.0, "options": {"expires": 3600}},
     "webhooks-sweep": {"task": "integrations.tasks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "webhooks-log": {"task": "integrations.tasks.forget_old_deliveries", "schedule": 3600.0, "options": {"expires": 3600}},
     "calls-sweep": {"task": "calls.tasks.sweep_calls", "schedule": 5.0, "options": {"expires": 5}},

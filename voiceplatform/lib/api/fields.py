@@ -8,8 +8,7 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
 from voiceplatform.lib.ids import InvalidIdError, from_public_id, to_public_id
-
-MOST_METADATA, LONGEST_KEY, LONGEST_VALUE = 50, 40, 500
+from voiceplatform.lib.metadata import LONGEST_KEY, LONGEST_VALUE, MOST_METADATA
 
 
 class StrictSerializer(serializers.Serializer):

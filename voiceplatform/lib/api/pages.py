@@ -23,6 +23,7 @@ class IdPages(CursorPagination):
     page_size_query_param = "limit"
     page_size_query_description = f"Rows per page, 1 to {LARGEST}."
     max_page_size = LARGEST
+    default_order = NEWEST
     cursor_query_description = "Where to go on; taken from `next` of the page before."
 
     def get_page_size(self, request: Request) -> int:
@@ -34,7 +35,7 @@ class IdPages(CursorPagination):
         return int(given)
 
     def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> tuple[str, ...]:
-        given = request.query_params.get("ordering", NEWEST)
+        given = request.query_params.get("ordering", self.default_order)
         if given not in _ORDERS:
             raise _refused("ordering", f"Use {NEWEST} (newest first) or {OLDEST} (oldest first).")
         return (_ORDERS[given],)
@@ -62,13 +63,19 @@ class IdPages(CursorPagination):
             "in": "query",
             "required": False,
             "description": "Newest or oldest first.",
-            "schema": {"type": "string", "enum": list(_ORDERS), "default": NEWEST},
+            "schema": {"type": "string", "enum": list(_ORDERS), "default": self.default_order},
         }
         found: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
         for parameter in found:
             if parameter["name"] == "limit":
                 parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LARGEST, "default": self.page_size}
         return [*found, ordering]
+
+
+class OldestFirst(IdPages):
+    """For what is read in the order in which it came about."""
+
+    default_order = OLDEST
 
 
 class WholeList(BasePagination):

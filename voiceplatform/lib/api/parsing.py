@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import IO, Any, Final
 
+from django.core.exceptions import TooManyFieldsSent, TooManyFilesSent
 from rest_framework.exceptions import ParseError, ValidationError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import DataAndFiles, JSONParser, MultiPartParser
 
 MOST_LEVELS: Final = 20
 _UNSTORABLE: Final = frozenset("\x00")
@@ -25,6 +26,22 @@ class StrictJSONParser(JSONParser):
             raise ParseError("The body must be a JSON object.")
         _check(data)
         return data
+
+
+class UploadParser(MultiPartParser):
+    """A form with a file. Raises ParseError for what is no form."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> DataAndFiles:
+        try:
+            found: DataAndFiles = super().parse(stream, media_type, parser_context)
+        except (TooManyFieldsSent, TooManyFilesSent) as error:
+            raise ParseError("The form has too many fields.") from error
+        for name, values in found.data.lists():
+            for value in values:
+                _check_text(name[:40], name + value)
+        return found
 
 
 def _check(body: dict[str, Any]) -> None:
