@@ -27,7 +27,6 @@ from tenants.display import EMPTY, badge, moment
 from tenants.models import Job
 from tenants.staff import staff_user
 
-ENDPOINT_TONES: Final = {"enabled": "success", "disabled": "danger"}
 DELIVERY_TONES: Final = {"pending": "info", "done": "success", "dead": "danger"}
 MAY_CHANGE: Final = "integrations.change_webhookendpoint"
 
@@ -84,8 +83,8 @@ class WebhookEndpointAdmin(WebhookAdmin):
     search_fields = ["url", "description"]
     search_help_text = "Address or description"
     fields = [
-        "tenant", "url", "description", "takes", "state", "disabled_reason", "succeeded", "failing", "failures", "rests",
-        "overlap", "created",
+        "tenant", "url", "description", "takes", "state", "disabled", "disabled_reason", "succeeded", "failing", "failures",
+        "warned", "rests", "overlap", "created",
     ]  # fmt: skip
     change_form_outer_before_template = "admin/integrations/webhookendpoint/head.html"
     empty_title = "No webhook endpoints yet"
@@ -97,7 +96,9 @@ class WebhookEndpointAdmin(WebhookAdmin):
 
     @admin.display(description="state", ordering="status")
     def state(self, row: WebhookEndpoint) -> SafeString:
-        return badge(row.get_status_display(), ENDPOINT_TONES[row.status], title=row.disabled_reason)
+        if row.status == WebhookEndpoint.Status.DISABLED:
+            return badge("disabled", "danger", title=row.disabled_reason)
+        return badge("failing", "warning") if row.failing_since else badge("enabled", "success")
 
     @admin.display(description="events")
     def takes(self, row: WebhookEndpoint) -> str:
@@ -110,6 +111,14 @@ class WebhookEndpointAdmin(WebhookAdmin):
     @admin.display(description="failing since", ordering="failing_since")
     def failing(self, row: WebhookEndpoint) -> str:
         return moment(row.failing_since, row.tenant.timezone)
+
+    @admin.display(description="disabled at", ordering="disabled_at")
+    def disabled(self, row: WebhookEndpoint) -> str:
+        return moment(row.disabled_at, row.tenant.timezone)
+
+    @admin.display(description="people warned")
+    def warned(self, row: WebhookEndpoint) -> str:
+        return moment(row.warned_at, row.tenant.timezone)
 
     @admin.display(description="rests until")
     def rests(self, row: WebhookEndpoint) -> str:

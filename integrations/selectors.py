@@ -17,14 +17,19 @@ def due_deliveries(rows: Manager) -> QuerySet[WebhookDelivery]:
         sequence__lt=OuterRef("sequence"),
         status=pending,
     )
-    found: QuerySet[WebhookDelivery] = rows.filter(_free(), status=pending, next_at__lte=Now()).filter(~Exists(earlier))
+    found: QuerySet[WebhookDelivery] = rows.filter(free(), status=pending, next_at__lte=Now()).filter(~Exists(earlier))
     return found
 
 
 def free_endpoints(rows: Manager) -> QuerySet[WebhookEndpoint]:
     """Those of `rows` that take events, do not rest and are not being sent to."""
+    return open_endpoints(rows).filter(free())
+
+
+def open_endpoints(rows: Manager) -> QuerySet[WebhookEndpoint]:
+    """Those of `rows` that take events and do not rest."""
     rested = Q(rests_until=None) | Q(rests_until__lte=Now())
-    found: QuerySet[WebhookEndpoint] = rows.filter(rested, _free(), status=WebhookEndpoint.Status.ENABLED)
+    found: QuerySet[WebhookEndpoint] = rows.filter(rested, status=WebhookEndpoint.Status.ENABLED)
     return found
 
 
@@ -34,5 +39,6 @@ def ready_endpoints(endpoints: Manager, deliveries: Manager) -> QuerySet[Webhook
     return free_endpoints(endpoints).filter(Exists(due))
 
 
-def _free() -> Q:
+def free() -> Q:
+    """Nobody's, or of a process that must have died."""
     return Q(leased_until=None) | Q(leased_until__lte=Now())

@@ -1,12 +1,15 @@
-"""System checks: references between tenant-owned rows stay inside their tenant."""
+"""System checks: references between tenant-owned rows stay inside their tenant, and stored secrets can be read."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.core.checks import CheckMessage, Error, register
-from django.core.exceptions import FieldDoesNotExist
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
+
+from voiceplatform.lib.secrets import check_keys
 
 
 @register("models")
@@ -20,6 +23,25 @@ def check_tenant_references(app_configs: Any = None, **_kwargs: Any) -> list[Che
         if issubclass(model, TenantModel) and (chosen is None or model._meta.app_label in chosen)
         for problem in (*_check_keys(model), *_check_fields(model))
     ]
+
+
+@register(Tags.security)
+def check_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
+    """Keys that are set are keys."""
+    return _key_errors() if settings.FIELD_ENCRYPTION_KEYS else []
+
+
+@register(Tags.security, deploy=True)
+def check_encryption_keys_are_set(**_kwargs: Any) -> list[CheckMessage]:
+    return [] if settings.FIELD_ENCRYPTION_KEYS else _key_errors()
+
+
+def _key_errors() -> list[CheckMessage]:
+    try:
+        check_keys()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), hint="The first key encrypts, all of them decrypt.", id="tenants.E005")]
+    return []
 
 
 def _check_keys(model: type[models.Model]) -> Iterator[CheckMessage]:

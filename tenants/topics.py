@@ -6,6 +6,7 @@ A subscriber such as `analytics.roll_up_call` is the handler registered under th
 from typing import Final
 
 WEBHOOKS: Final = "integrations.webhooks"
+NOTICES: Final = "integrations.notices"
 
 TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "agent.published": (WEBHOOKS,),
@@ -17,4 +18,6 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "message.taken": (WEBHOOKS,),
     "recording.ready": (WEBHOOKS,),
     "feature.changed": (WEBHOOKS,),
+    "webhook_endpoint.failing": (NOTICES,),
+    "webhook_endpoint.disabled": (NOTICES,),
 }

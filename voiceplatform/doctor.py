@@ -1,6 +1,7 @@
 """What the platform depends on, whether it works, and what to do where it does not."""
 
 import json
+import smtplib
 import tempfile
 import urllib.error
 import urllib.request
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import redis
 from django.conf import settings
+from django.core import mail
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
@@ -34,7 +37,7 @@ def examine() -> Iterator[Finding]:
     """Check each dependency in the order in which others need it."""
     database = _database()
     yield database
-    checks: list[Callable[[], Finding]] = [_broker, _spool, _storage, _speech, _brain]
+    checks: list[Callable[[], Finding]] = [_broker, _spool, _storage, _mail, _speech, _brain]
     if database.ok:
         checks = [_migrations, *checks, _hosts]
     for check in checks:
@@ -90,6 +93,19 @@ def _storage() -> Finding:
     except OSError as error:
         return Finding("recordings", ok=False, detail=str(error), fix="Point VP_FILES at a folder the platform may write")
     return Finding("recordings", ok=same, detail="a probe was written, read and deleted", fix="Check the disk behind VP_FILES")
+
+
+def _mail() -> Finding:
+    backend = mail.get_connection()
+    if not isinstance(backend, SmtpBackend):
+        where = getattr(settings, "EMAIL_FILE_PATH", "") or settings.EMAIL_BACKEND
+        return Finding("mail", ok=True, detail=f"goes to {where}, to nobody's mailbox (EMAIL_URL is empty)")
+    try:
+        backend.open()
+        backend.close()
+    except (OSError, smtplib.SMTPException) as error:
+        return Finding("mail", ok=False, detail=str(error), fix="Set EMAIL_URL to a mail server that takes our mails")
+    return Finding("mail", ok=True, detail=f"{backend.host}:{backend.port} takes mails from {settings.DEFAULT_FROM_EMAIL}")
 
 
 def _speech() -> Finding:

@@ -21,6 +21,7 @@ class WebhookEndpointSerializer(StrictSerializer):
     metadata = MetadataField(default=dict, help_text="Up to 50 short texts of your own.")
     status = serializers.ChoiceField(choices=WebhookEndpoint.Status.choices, read_only=True)
     disabled_reason = serializers.CharField(read_only=True, help_text="Why nothing is sent; empty while it is enabled.")
+    disabled_at = serializers.DateTimeField(read_only=True, allow_null=True)
     failing_since = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Since when every attempt has failed.")
     last_success_at = serializers.DateTimeField(read_only=True, allow_null=True)
     previous_secret_until = serializers.DateTimeField(

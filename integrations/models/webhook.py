@@ -23,7 +23,7 @@ class WebhookEndpoint(TenantModel):
     public_prefix = "whe"
     # What changes as deliveries come and go, and nobody edits.
     unversioned: ClassVar[frozenset[str]] = frozenset(
-        {"failing_since", "failures", "last_success_at", "rests_until", "lease", "leased_until"}
+        {"failing_since", "failures", "warned_at", "last_success_at", "rests_until", "lease", "leased_until"}
     )
 
     url = models.CharField(max_length=2048, help_text="Events are posted here, e.g. https://example.com/hooks/voice.")
@@ -36,11 +36,13 @@ class WebhookEndpoint(TenantModel):
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     status = models.CharField(max_length=8, choices=Status, default=Status.ENABLED, editable=False)
     disabled_reason = models.CharField(max_length=300, blank=True, editable=False)
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
     metadata: Any = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveIntegerField(default=0, editable=False, help_text="Attempts that failed since the last success.")
+    warned_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When its people were told that it fails.")
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     rests_until = models.DateTimeField(null=True, blank=True, editable=False)
     lease = models.UUIDField(null=True, blank=True, editable=False)
@@ -52,7 +54,8 @@ class WebhookEndpoint(TenantModel):
             tenant_key("webhookendpoint"),
             models.CheckConstraint(
                 name="webhookendpoint_disabled_iff_reason",
-                condition=Q(status="enabled", disabled_reason="") | (Q(status="disabled") & ~Q(disabled_reason="")),
+                condition=Q(status="enabled", disabled_reason="", disabled_at=None)
+                | (Q(status="disabled", disabled_at__isnull=False) & ~Q(disabled_reason="")),
             ),
             models.CheckConstraint(
                 name="webhookendpoint_previous_secret_ends",
@@ -91,6 +94,7 @@ class WebhookDelivery(TenantModel):
     next_at = models.DateTimeField()
     lease = models.UUIDField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True)
+    first_attempt_at = models.DateTimeField(null=True, blank=True, help_text="Of those since it was last queued.")
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     last_status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="The HTTP status of the last answer.")
     last_answer = models.TextField(blank=True, help_text="The beginning of the last answer's body.")

@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.errors import EndpointLimitError
@@ -25,6 +26,7 @@ MOST_ENDPOINTS: Final = 20
 OVERLAP: Final = timedelta(hours=24)
 BY_HAND: Final = "Disabled by hand."
 _SECRET_BYTES: Final = 32
+_WELL: Final = {"failing_since": None, "failures": 0, "rests_until": None, "warned_at": None}
 _CHANGEABLE: Final = ("url", "description", "event_types", "metadata")
 Status = WebhookEndpoint.Status
 
@@ -91,7 +93,7 @@ def update_endpoint(*, endpoint: WebhookEndpoint, status: str = "", actor: User 
 def enable_endpoint(*, endpoint: WebhookEndpoint, actor: User | None = None, reason: str = "") -> bool:
     """Send to it again, first what has been waiting; say whether it was disabled."""
     disabled = WebhookEndpoint.objects.filter(pk=endpoint.pk, status=Status.DISABLED)
-    changed = disabled.update(status=Status.ENABLED, disabled_reason="", failing_since=None, failures=0, rests_until=None)
+    changed = disabled.update(status=Status.ENABLED, disabled_reason="", disabled_at=None, **_WELL)
     if changed:
         audit.record(action="webhook_endpoint.enabled", target=endpoint, actor=actor, fields=["status"], reason=reason)
         wake_on_commit(endpoint.pk, tenant_id=endpoint.tenant_id)
@@ -102,7 +104,7 @@ def enable_endpoint(*, endpoint: WebhookEndpoint, actor: User | None = None, rea
 def disable_endpoint(*, endpoint: WebhookEndpoint, why: str = BY_HAND, actor: User | None = None, reason: str = "") -> bool:
     """Send nothing more to it; say whether it was enabled. `why` is shown to the customer, `reason` is for the audit."""
     enabled = WebhookEndpoint.objects.filter(pk=endpoint.pk, status=Status.ENABLED)
-    changed = enabled.update(status=Status.DISABLED, disabled_reason=why)
+    changed = enabled.update(status=Status.DISABLED, disabled_reason=why, disabled_at=Now())
     if changed:
         audit.record(action="webhook_endpoint.disabled", target=endpoint, actor=actor, fields=["status"], reason=reason or why)
     return bool(changed)

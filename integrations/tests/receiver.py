@@ -29,7 +29,7 @@ class Receiver(BaseHTTPRequestHandler):
         with self.lock:
             Receiver.served += 1
             day = self.chance.random()
-            if self.served % 150 == 75:
+            if self.served % 250 == 120:
                 self.lock.release()
                 time.sleep(STALL_S)
                 self.lock.acquire()

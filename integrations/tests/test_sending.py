@@ -1,9 +1,9 @@
 """Sending: signed, in order, again after failures, given up in the end, and by one process at a time."""
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +16,8 @@ from integrations.models import WebhookDelivery, WebhookEndpoint
 from integrations.selectors import ready_endpoints
 from integrations.services import deliveries, endpoints, sending, sweeps
 from integrations.services.endpoints import NewSecret
-from integrations.tests.conftest import drain, statuses
+from integrations.services.schedule import LONGEST_ASKED, Schedule, asked_pause
+from integrations.tests.conftest import Customer, drain, statuses
 from tenants.models import AuditEvent, OutboxEvent, Tenant
 from tenants.scope import tenant_scope
 from voiceplatform.lib.outbound_http import OutboundClient
@@ -26,40 +27,6 @@ Make = Callable[..., NewSecret]
 Happen = Callable[..., OutboxEvent]
 Sent = Callable[[], list[dict[str, Any]]]
 rows, hooks = WebhookDelivery.all_objects, WebhookEndpoint.all_objects
-
-
-class Customer:
-    """A server that gives one answer after another, the last of them for good, and keeps what it got."""
-
-    def __init__(self) -> None:
-        self.answers: list[int] = [200]
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        customer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                customer.got.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(customer.answers.pop(0) if len(customer.answers) > 1 else customer.answers[0])
-                self.end_headers()
-                self.wfile.write(b"thanks\x00")
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/in"
-        Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def verified(self, secret: str) -> list[dict[str, Any]]:
-        return [Webhook(secret).verify(body, headers) for headers, body in self.got]
-
-
-@pytest.fixture
-def customer() -> Iterator[Customer]:
-    made = Customer()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
 
 
 @pytest.fixture
@@ -243,7 +210,7 @@ def test_nothing_is_sent_inside_a_transaction(hook: NewSecret, happen: Happen) -
 
 def test_an_endpoint_disabled_meanwhile_is_sent_no_more(hook: NewSecret, customer: Customer, happen: Happen) -> None:
     def resolve(_host: str, _port: int) -> list[str]:
-        hooks.update(status="disabled", disabled_reason="enough")
+        hooks.update(status="disabled", disabled_reason="enough", disabled_at=timezone.now())
         connection.close()
         return ["127.0.0.1"]
 
@@ -322,3 +289,63 @@ def test_a_test_event_arrives(hook: NewSecret, customer: Customer, tenant: Tenan
     run(hook)
     (told,) = customer.verified(hook.secret)
     assert (told["type"], told["data"]) == ("webhook.test", {"endpoint_id": hook.row.public_id})
+
+
+def seconds(text: str) -> float:
+    return asked_pause(text, now=datetime.fromisoformat("2026-11-25T12:00:00Z")).total_seconds()
+
+
+def test_retry_after_is_read_in_both_its_forms() -> None:
+    assert [seconds(text) for text in ("120", " 7 ", "0")] == [120, 7, 0]
+    assert seconds("Wed, 25 Nov 2026 12:01:30 GMT") == 90
+    assert seconds("Wed, 25 Nov 2026 11:00:00 GMT") == 0
+    assert [seconds(text) for text in ("9" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT")] == [LONGEST_ASKED.total_seconds()] * 2
+    assert [seconds(text) for text in ("", "soon", "-5", "1.5", "٣", "Wed, 99 Nov 2026 12:01:30 GMT")] == [0] * 6
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_nothing_is_sent_earlier_than_the_receiver_asks(hook: NewSecret, customer: Customer, happen: Happen, status: int) -> None:
+    customer.answers, until = [status], timezone.now() + timedelta(hours=2)
+    customer.headers = {"Retry-After": format_datetime(until.astimezone(UTC), usegmt=True)}
+    for _ in range(2):
+        happen()
+    drain()
+    assert run(hook) == 1
+    assert until - timedelta(seconds=2) <= rows.get(attempts=1).next_at <= until + timedelta(seconds=2)
+    assert hooks.get().rests_until >= until - timedelta(seconds=2), "its other events wait as well"
+    assert run(hook) == 0
+
+
+def test_other_refusals_do_not_ask_for_anything(hook: NewSecret, customer: Customer, happen: Happen) -> None:
+    customer.answers, customer.headers = [500], {"Retry-After": "7200"}
+    happen()
+    drain()
+    run(hook)
+    assert rows.get().next_at < timezone.now() + timedelta(minutes=1)
+    assert hooks.get().rests_until is None
+
+
+def test_who_asks_beyond_the_three_days_gets_no_more(hook: NewSecret, customer: Customer, happen: Happen) -> None:
+    customer.answers, customer.headers = [429], {"Retry-After": "86400"}
+    happen()
+    drain()
+    run(hook)
+    assert rows.get().status == "pending"
+    due_again()
+    rows.update(first_attempt_at=timezone.now() - Schedule().longest + timedelta(hours=23))
+    run(hook)
+    assert (rows.get().status, rows.get().attempts) == ("dead", 2)
+
+
+def test_several_requests_are_under_way_at_a_receiver_that_is_well(hook: NewSecret, customer: Customer, happen: Happen) -> None:
+    """The barrier lets nobody pass alone: one, two, four."""
+    things = [uuid4() for _ in range(7)]
+    for thing in things * 2:
+        happen(thing)
+    drain()
+    meet = [Barrier(1), *[Barrier(2, timeout=30)] * 2, *[Barrier(4, timeout=30)] * 11]
+    customer.before = lambda number: meet[number].wait() if number < 7 else None
+    assert run(hook) == 14
+    told = customer.verified(hook.secret)
+    assert {event["sequence"] for event in told[:7]} == {1}
+    assert [statuses().count(status) for status in ("done", "pending")] == [14, 0]

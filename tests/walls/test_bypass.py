@@ -21,6 +21,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "tenants/models/base.py": "declares it",
         "tenants/services/api_keys.py": "finds the tenant of an API key",
         "tenants/services/jobs.py": "finds open jobs of every tenant, wakes a task in its scope; forgets old refused rows",
+        "tenants/services/secrets.py": "encrypts the secrets of every tenant anew",
         "tenants/services/requests.py": "forgets old requests of every tenant",
         "tenants/services/delivery.py": "takes due deliveries of every tenant, runs each in its scope",
     },

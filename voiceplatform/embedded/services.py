@@ -71,7 +71,8 @@ def _web(context: Context) -> Launch:
     return Launch(
         argv=argv,
         ready=answers(f"{url}/healthz"),
-        exports={"VP_WEB_URL": url},
+        # Who can reach this web process is on this machine already, so webhooks may come back to it.
+        exports={"VP_WEB_URL": url, "VP_OUTBOUND_LOOPBACK": "true"},
         url=url,
         cwd=PROJECT,
         before=lambda: _collect(context),

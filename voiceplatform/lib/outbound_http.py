@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from queue import Empty, SimpleQueue
 from threading import Thread, Timer
@@ -22,6 +23,7 @@ from django.conf import settings
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+from urllib3.util.ssl_ import create_urllib3_context
 
 LONGEST_URL: Final = 2048
 LARGEST_ANSWER: Final = 64 * 1024
@@ -80,11 +82,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` holds at most LARGEST_ANSWER bytes, as sent."""
+    """`body` holds at most LARGEST_ANSWER bytes, as sent; `retry_after` is the header of that name."""
 
     status: int
     body: bytes
     duration_ms: int
+    retry_after: str = ""
 
 
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
@@ -200,7 +203,9 @@ class OutboundClient:
                 raise _failure(error, target, is_over=guard.is_over) from error
             if guard.is_over:
                 raise _too_slow(target)
-        return Answer(status=response.status, body=content, duration_ms=round((monotonic() - began) * 1000))
+        duration_ms = round((monotonic() - began) * 1000)
+        retry_after = response.headers.get("Retry-After", "")
+        return Answer(status=response.status, body=content, duration_ms=duration_ms, retry_after=retry_after)
 
     def _addresses(self, target: Target) -> list[Address]:
         """The checked addresses of a target."""
@@ -247,11 +252,11 @@ class OutboundClient:
         return self._send_to(target, addresses[-1], guard, **request)
 
     def _send_to(self, target: Target, address: Address, guard: "_Guard", **request: Any) -> HTTPResponse:
-        timeout = Timeout(connect=self.connect_s, read=self.deadline_s)
+        timeout = Timeout(connect=min(self.connect_s, guard.left_s), read=self.deadline_s)
         pool: HTTPConnectionPool
         if target.scheme == "https":
             pool = HTTPSConnectionPool(
-                str(address), target.port, timeout=timeout, ca_certs=self.ca_file, cert_reqs=ssl.CERT_REQUIRED,
+                str(address), target.port, timeout=timeout, ssl_context=_tls(self.ca_file), cert_reqs=ssl.CERT_REQUIRED,
                 server_hostname=target.host, assert_hostname=target.host,
             )  # fmt: skip
             pool.ConnectionCls = _guarded(HTTPSConnection, guard)
@@ -273,9 +278,14 @@ def outbound_client() -> OutboundClient:
 class _Guard:
     """Ends the connection of one request when its time is over, also in a handshake or between two slow bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, ends: float) -> None:
         self.is_over = False
+        self._ends = ends
         self._held: list[socket.socket] = []
+
+    @property
+    def left_s(self) -> float:
+        return max(0.001, self._ends - monotonic())
 
     def hold(self, connected: socket.socket) -> None:
         # A second handle: TLS takes the first one over.
@@ -298,8 +308,8 @@ class _Guard:
 
 @contextmanager
 def _cut_off_at(ends: float) -> Iterator[_Guard]:
-    guard = _Guard()
-    timer = Timer(max(0.0, ends - monotonic()), guard.cut)
+    guard = _Guard(ends)
+    timer = Timer(guard.left_s, guard.cut)
     timer.daemon = True
     timer.start()
     try:
@@ -308,6 +318,14 @@ def _cut_off_at(ends: float) -> Iterator[_Guard]:
         timer.cancel()
         timer.join()
         guard.release()
+
+
+@cache
+def _tls(ca_file: str) -> ssl.SSLContext:
+    """Reading the certificates anew for each request would cost more than the request."""
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.load_verify_locations(ca_file)
+    return context
 
 
 def _guarded(kind: type[Any], guard: _Guard) -> Any:

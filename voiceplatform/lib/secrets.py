@@ -94,6 +94,21 @@ def reseal(token: str) -> str:
         raise WrongKeyError("none of FIELD_ENCRYPTION_KEYS decrypts this secret") from error
 
 
+def is_current(token: str) -> bool:
+    """Whether the first key encrypted it."""
+    _keys()
+    try:
+        _fernet(tuple(settings.FIELD_ENCRYPTION_KEYS[:1])).decrypt(token)
+    except InvalidToken:
+        return False
+    return True
+
+
+def check_keys() -> None:
+    """Raises ImproperlyConfigured when there is no key, or one that is none."""
+    _keys()
+
+
 def _keys() -> MultiFernet:
     keys = tuple(settings.FIELD_ENCRYPTION_KEYS)
     if not keys:

@@ -96,3 +96,16 @@ def database() -> dict[str, object]:
     if config.get("ENGINE") != "django.db.backends.postgresql":
         raise ImproperlyConfigured(f"DATABASE_URL must name a PostgreSQL database. Example: DATABASE_URL={example}")
     return config
+
+
+def mail() -> dict[str, object]:
+    """Django's settings for EMAIL_URL; without it mails are written to files under VP_HOME."""
+    url = text("EMAIL_URL", "")
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend", "EMAIL_FILE_PATH": str(HOME / "mail")}
+    try:
+        config: dict[str, object] = _env.email_url_config(url)
+    except (ValueError, KeyError) as error:
+        example = "smtp+tls://user:password@smtp.example.com:587"
+        raise ImproperlyConfigured(f"EMAIL_URL is not valid. Example: EMAIL_URL={example}") from error
+    return config

@@ -80,6 +80,16 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("SECURE_COOKIES", default=
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [], example="https://voice.example.com")
 
+globals().update(env.mail())
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "voice-platform@localhost", example="voice@example.com")
+# Told what no member of a tenant can be told.
+VP_OPERATOR_EMAILS = env.words("VP_OPERATOR_EMAILS", [], example="ops@example.com")
+# What `listen_webhooks` verifies signatures with, on a developer's machine.
+VP_WEBHOOK_SECRET = env.text("VP_WEBHOOK_SECRET", "")
+# Where people reach the console and the API; links in mails begin with it.
+VP_WEB_URL = env.text("VP_WEB_URL", "http://127.0.0.1:8000", example="https://voice.example.com")
+
 # Bodies of the API and of forms; files go another way.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 VP_PROXIES = env.number("VP_PROXIES", 0)
