@@ -39,6 +39,9 @@ test-contract: $(VENV)/installed-dev ## Send the API what its OpenAPI document a
 bench: $(VENV)/installed-dev ## Measure, e.g. make bench ARGS="session_cpu" or ARGS="conversation --runs 2"
 	@VP_HOME=$(CURDIR)/.vp-bench $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m benchmarks.$(or $(ARGS),session_cpu)
 
+mutate: $(VENV)/installed-dev ## Take out each tenant filter, scope and key check; a test has to notice (ARGS="--only calls/api --jobs 2")
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off DJANGO_SETTINGS_MODULE=voiceplatform.settings.test $(PY) manage.py dev --only postgres,valkey -- $(PY) -m tests.mutations $(ARGS)
+
 lint: $(VENV)/installed-dev ## Format check, lint, types, import walls, migrations
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -55,4 +58,4 @@ lock: $(VENV)/installed-dev ## Pin requirements*.in with hashes
 	@for name in requirements requirements-embedded requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; done
 
-.PHONY: help setup demo run test test-slow test-contract bench lint format schema lock
+.PHONY: help setup demo run test test-slow test-contract bench mutate lint format schema lock

@@ -9,6 +9,8 @@ from voiceplatform.lib.api.filters import MetadataFilter
 
 
 class AgentFilter(django_filters.FilterSet):
+    narrows_unasked = True
+
     name = django_filters.CharFilter(lookup_expr="icontains")
     archived = django_filters.ChoiceFilter(
         choices=[("true", "archived ones"), ("false", "those in use")],

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
@@ -13,7 +13,7 @@ from calls.api import errors as _errors  # noqa: F401 - registers what they mean
 from calls.api import serializers as shapes
 from calls.api.filters import CallFilters
 from calls.api.records import CallRecordsMixin
-from calls.models import Call
+from calls.models import Call, Recording
 from calls.services import place_call
 from calls.services.commands import request_hang_up
 from calls.services.outbound import place_outbound
@@ -41,7 +41,8 @@ _HANG_UP: Final = OpenApiExample("With a reason", value={"reason": "Placed by mi
 
 
 def shown_calls() -> QuerySet:
-    rows: QuerySet = Call.objects.annotate(version_number=F("version__number")).prefetch_related("recordings")
+    recordings = Prefetch("recordings", queryset=Recording.objects.all(), to_attr=shapes.KEPT_RECORDINGS)
+    rows: QuerySet = Call.objects.annotate(version_number=F("version__number")).prefetch_related(recordings)
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Self
 
+from django.contrib.postgres.indexes import GinIndex
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
@@ -165,6 +166,10 @@ class Call(TenantModel):
             ),
             models.Index(fields=["not_after"], name="call_expiring", condition=Q(status="queued", not_after__isnull=False)),
             models.Index(fields=["tenant", "agent", "-id"], name="call_newest_of_agent"),
+            models.Index(fields=["tenant", "status", "-id"], name="call_newest_of_status"),
+            models.Index(fields=["tenant", "kind", "-id"], name="call_newest_of_kind"),
+            models.Index(fields=["tenant", "disposition", "-id"], name="call_newest_of_disposition"),
+            GinIndex(fields=["metadata"], opclasses=["jsonb_path_ops"], name="call_by_metadata"),
             models.Index(fields=["ended_at"], name="call_to_finalize", condition=Q(status="ended", finalized_at=None)),
         ]
 

@@ -1,15 +1,17 @@
 """Keys, scopes and agencies, as a program meets them."""
 
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from tenants.models import AuditEvent, RequestLog
+from tenants.models import ApiKey, AuditEvent, RequestLog
 from tenants.roles import SCOPES
 from tenants.scope import tenant_scope
+from tenants.services import api_keys
 from tenants.services.api_keys import forget_keys, revoke_key
 
 
@@ -19,7 +21,9 @@ def problem_of(response):
     return response.status_code, response.json()["code"]
 
 
-@pytest.mark.parametrize("header", ["", "Basic abc", "Bearer", "Bearer vp_test_abc", "Bearer vp_test_aaaaaaaaaaaa_" + "b" * 43])
+@pytest.mark.parametrize(
+    "header", ["", "Basic abc", "Bearer", "Bearer vp_test", "Bearer vp_test_abc", "Bearer vp_test_aaaaaaaaaaaa_" + "b" * 43]
+)
 def test_without_a_usable_key_nothing_is_told(db, header):
     response = Client(headers={"Authorization": header} if header else {}).get("/api/v1/me")
     status, code = problem_of(response)
@@ -50,6 +54,15 @@ def test_a_key_is_made_used_and_revoked(api, make_api, tenant):
     assert secret not in str(listed)
     assert api.post(f"api_keys/{key_id}/revoke").json()["revoked_at"]
     assert problem_of(program.get("me")) == (401, "authentication_failed")
+
+
+def test_a_key_revoked_by_another_process_is_refused_within_seconds(api, tenant, monkeypatch):
+    assert api.get("me").status_code == 200
+    with tenant_scope(tenant):
+        ApiKey.objects.update(revoked_at=timezone.now())
+    later = monotonic() + 5
+    monkeypatch.setattr(api_keys, "monotonic", lambda: later)
+    assert problem_of(api.get("me")) == (401, "authentication_failed")
 
 
 def test_a_key_gives_no_more_than_it_has(make_api, tenant):

@@ -7,6 +7,8 @@ from tenants.scope import tenant_scope
 from tests.api.matrix import BY_LINK, ROWS, digest, routes
 
 CASES = [pytest.param(*key, id=f"{key[0]} {key[1]}") for key in ROWS]
+# Their answers hold a secret that is not kept, or they keep nothing.
+NOT_REPEATED = {"api_keys", "webhook_endpoints", "webhook_endpoints/{id}/rotate_secret", "recordings/{id}/url", "gates/check"}
 ENDS = "_00000000000000000000000000"
 
 
@@ -58,6 +60,20 @@ def test_a_key_without_the_scope_is_refused(method, template, asked, make_api, t
     response = send(poor, method, path, body)
     assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
     assert scope in response.json()["detail"]
+    with tenant_scope(tenant):
+        assert digest() == before
+
+
+@pytest.mark.parametrize("template", [path for method, path in ROWS if method == "POST" and path not in NOT_REPEATED])
+def test_a_post_sent_again_with_its_key_has_one_effect(template, asked, api, tenant):
+    path, body = asked("POST", template)
+    options = {"headers": {"Idempotency-Key": "again"}}
+    first = api.post(path, body, **options)
+    with tenant_scope(tenant):
+        before = digest()
+    again = api.post(path, body, **options)
+    assert (again["Idempotent-Replayed"], again.status_code) == ("true", first.status_code)
+    assert again.content == first.content
     with tenant_scope(tenant):
         assert digest() == before
 

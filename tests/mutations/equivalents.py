@@ -1,0 +1,19 @@
+"""Mutants that change nothing anybody can see, and why."""
+
+from typing import Final
+
+from tests.mutations.finding import Mutant
+
+# (path, part of the mutant's line in the table): reason
+KNOWN: Final[dict[tuple[str, str], str]] = {
+    ("agents/selectors.py", "in agents_with_versions: AgentVersion"): "prefetched for agents that were found in the scope",
+    ("calls/api/people.py", "in by_active"): "narrows rows of the scope by their keys",
+    ("calls/api/people.py", "in rows: Consent"): "the consents of a lead that was found in the scope",
+    ("calls/api/records.py", "tenant filter"): "what belongs to a call that was found in the scope",
+    ("agents/selectors.py", "in draft_or_published"): "finds by the key of a row that was found in the scope",
+}
+
+
+def why_equivalent(mutant: Mutant) -> str:
+    found = [why for (path, part), why in KNOWN.items() if mutant.path == path and part in mutant.name]
+    return f"equivalent: {found[0]}" if found else ""
