@@ -2,7 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import time, timedelta
 from threading import Barrier
 from time import sleep
 
@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from agents import testing as agents_testing
 from agents.services import archive_agent, start_draft
-from calls.models import Call, CallCommand, CallEvent
+from calls.models import Call, CallCommand, CallEvent, CallingWindow
 from calls.services import end_call
-from calls.services.people import suppress
+from calls.services.people import create_window, suppress
 from tenants import lifecycle as tenant_lifecycle
 from tenants.api import throttling
 from tenants.models import AuditEvent, IdempotencyRecord, OutboxEvent, Tenant, TenantLimits
@@ -28,7 +28,7 @@ def simulated(agent, **fields):
 
 
 def outbound(agent, **fields):
-    """At noon where the number rings, which is within every calling window."""
+    """At noon where the number rings."""
     noon = (timezone.now() + timedelta(days=1)).replace(hour=18, minute=0)
     return {"agent_id": agent.public_id, "to": TO, "not_before": noon.isoformat(), **fields}
 
@@ -36,6 +36,7 @@ def outbound(agent, **fields):
 @pytest.fixture(autouse=True)
 def _may_call_the_us(within):
     within(lambda: TenantLimits.objects.update(allowed_countries=["US"]))
+    within(create_window, window=CallingWindow(starts_at=time(9), ends_at=time(17), on_holidays=True))
 
 
 def params(response):

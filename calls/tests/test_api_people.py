@@ -201,7 +201,7 @@ def test_windows_are_created_changed_and_deleted(api: Any, tenant: Tenant) -> No
 def test_the_gates_say_whether_a_call_would_pass(api: Any, tenant: Tenant) -> None:
     with tenant_scope(tenant):
         TenantLimits.objects.update(allowed_countries=["US"])
-        create_window(window=CallingWindow(starts_at=time(0), ends_at=time(23, 59, 59, 999_999)))
+        create_window(window=CallingWindow(starts_at=time(0), ends_at=time(23, 59, 59, 999_999), on_holidays=True))
     passes = api.post("gates/check", {"to": "+1 212 555 0123"})
     assert passes.status_code == 200, passes.content
     assert passes.json() == {"allowed": True, "to": PHONE, "code": None, "detail": None, "retry_at": None}
