@@ -37,8 +37,10 @@ def test_the_walk_through_the_api_works_as_written(tmp_path: Path) -> None:
     command = [sys.executable, "manage.py", "dev", "--", "bash", "-euo", "pipefail", "-c", walk()]
     done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=540, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    *_, call, transcript = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    _, _, chat, call, transcript = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert "20" in (chat["message"]["reply"] or ""), json.dumps(chat)
     assert (call["status"], call["livemode"], call["persona"]) == ("ended", False, "says_little")
     assert call["disposition"] == "completed", json.dumps(call)
     assert {turn["speaker"] for turn in transcript["data"]} == {"caller", "agent"}
     assert transcript["data"][0]["text"] == "Oak Street, this is Nora. How can I help you?"
+    assert re.search(r"call\.ended evt_\w+ sequence \d+ verified", done.stdout), done.stdout[-1000:]
