@@ -71,5 +71,6 @@ def _message(event: outbox.Event, endpoint: WebhookEndpoint, people: list[str]) 
     )
     # The same id on a message that had to be sent again lets mail programs show one.
     own_id = f"<{to_public_id(OutboxEvent.public_prefix, event.id)}@{settings.DEFAULT_FROM_EMAIL.rpartition('@')[2].strip('> ')}>"
-    subject = _SUBJECTS[event.topic].format(endpoint.description or endpoint.url)
+    # A line break ends a header.
+    subject = " ".join(_SUBJECTS[event.topic].format(endpoint.description or endpoint.url).split())
     return EmailMessage(subject[:150], text, to=people, headers={"Message-ID": own_id})

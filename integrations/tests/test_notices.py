@@ -142,3 +142,10 @@ def test_a_deleted_endpoint_needs_no_notice(hook: NewSecret, monkeypatch: pytest
     drain()
     assert mail.outbox == []
     assert not OutboxDelivery.all_objects.filter(status="pending").exists()
+
+
+def test_a_line_break_in_a_description_is_no_header_of_the_mail(hook: NewSecret) -> None:
+    hooks.update(description="CRM\nBcc: stranger@example.com")
+    fail(hook, for_days=3.1)
+    (told,) = mail.outbox
+    assert told.subject == "Webhooks to CRM Bcc: stranger@example.com have been switched off"
