@@ -6,7 +6,7 @@ TEST_HOME := $(CURDIR)/.vp-test
 ARGS ?=
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(VENV)/installed: requirements.txt requirements-embedded.txt
 	@echo "Installing Python packages into $(VENV) (about 400 MB to download the first time) …"
@@ -28,13 +28,19 @@ run: $(VENV)/installed ## Start everything on the embedded profile
 	@$(PY) manage.py dev $(ARGS)
 
 test: $(VENV)/installed-dev ## Run the tests on a PostgreSQL and Valkey of their own
-	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow and not contract" $(ARGS)
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow and not contract and not livekit" $(ARGS)
 
 test-slow: $(VENV)/installed-dev ## Run the tests that speak and think for real
 	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -m slow $(ARGS)
 
 test-contract: $(VENV)/installed-dev ## Send the API what its OpenAPI document allows, and what not
 	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m contract $(ARGS)
+
+livekit-server: $(VENV)/installed ## Find the LiveKit server, or build it with Go
+	@$(PY) -m voiceplatform.embedded.livekit
+
+test-livekit: $(VENV)/installed-dev livekit-server ## Run the tests on a real LiveKit server with the simulated carrier
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off VP_REQUIRE_LIVEKIT=1 $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -n 2 --dist loadfile -m livekit $(ARGS)
 
 bench: $(VENV)/installed-dev ## Measure, e.g. make bench ARGS="session_cpu" or ARGS="conversation --runs 2"
 	@VP_HOME=$(CURDIR)/.vp-bench $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m benchmarks.$(or $(ARGS),session_cpu)
@@ -58,4 +64,4 @@ lock: $(VENV)/installed-dev ## Pin requirements*.in with hashes
 	@for name in requirements requirements-embedded requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; done
 
-.PHONY: help setup demo run test test-slow test-contract bench mutate lint format schema lock
+.PHONY: help setup demo run test test-slow test-contract livekit-server test-livekit bench mutate lint format schema lock

@@ -4,7 +4,7 @@
 import os
 import sys
 
-WORKER_COMMANDS = {"run_voice_worker", "simulate_call", "check_call"}
+WORKER_COMMANDS = {"run_voice_worker", "simulate_call", "check_call", "run_simulated_carrier"}
 
 
 def main() -> None:

@@ -155,3 +155,11 @@ def test_staff_say_which_countries_a_tenant_may_call(root: Client, tenant: Tenan
     assert root.post(page, data | {f"{prefix}-allowed_countries": "US,GB"}).status_code == 302
     limits.refresh_from_db()
     assert limits.allowed_countries == ["US", "GB"]
+
+
+def test_another_tenants_suppression_says_nothing_about_a_lead(root: Client, lead: Lead, other_tenant: Tenant) -> None:
+    with tenant_scope(other_tenant):
+        suppress(phone=PHONE, source="agent", reason="asked")
+    page = root.get(url("lead_changelist")).content.decode()
+    assert str(lead.pk) in page
+    assert "do not call" not in page.split('id="result_list"')[1].lower()

@@ -8,6 +8,7 @@ from tenants.api.throttling import count_request
 from tenants.models import ApiKey, TenantLimits
 from tenants.scope import tenant_scope
 from tenants.services.api_keys import resolve_key
+from tests.api.matrix import ROWS
 from voiceplatform.lib.api.problems import Refusal
 
 
@@ -55,3 +56,15 @@ def test_without_a_counter_reads_pass_and_costs_do_not(make_key, make_api, tenan
         count_request(caller, costs_money=True)
     assert refused.value.status_code == 503
     assert refused.value.headers["Retry-After"]
+
+
+COSTLY = [("POST", "calls"), ("POST", "agents/{id}/chat"), ("POST", "calls/{id}/messages")]
+
+
+@pytest.mark.parametrize(("method", "template"), COSTLY)
+def test_what_costs_money_is_refused_while_nobody_counts(method, template, api, tenant):
+    with tenant_scope(tenant):
+        parts, body = ROWS[method, template].owned()
+    with override_settings(REDIS_URL="redis://127.0.0.1:1/0"):
+        refused = api.send(method.lower(), template.format(**parts), body)
+    assert (refused.status_code, refused["Retry-After"]) == (503, "5")

@@ -10,6 +10,10 @@ KNOWN: Final[dict[tuple[str, str], str]] = {
     ("calls/api/people.py", "in by_active"): "narrows rows of the scope by their keys",
     ("calls/api/people.py", "in rows: Consent"): "the consents of a lead that was found in the scope",
     ("calls/api/records.py", "tenant filter"): "what belongs to a call that was found in the scope",
+    ("calls/api/chats.py", "tenant filter in chat"): "finds by the key of the message that the request has just stored",
+    ("calls/api/chats.py", "tenant filter in _message"): "the messages of a call that was found in the scope",
+    ("calls/api/imports.py", "tenant filter in rows"): "imports have no rows to be found by id",
+    ("calls/api/kept.py", "scope of content"): "a link opens it, not a key",
     ("agents/selectors.py", "in draft_or_published"): "finds by the key of a row that was found in the scope",
 }
 

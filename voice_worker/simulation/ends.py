@@ -8,7 +8,7 @@ from pathlib import Path
 from livekit.agents.voice import io
 
 from agents.personas import Persona
-from voice_worker.audio import CallClock, PacedInput, PlayedOutput, Tap, Taps
+from voice_worker.audio import CallClock, Int16Array, PacedInput, PlayedOutput, Tap, Taps
 from voice_worker.simulation.log import Entry, PersonaLog
 from voice_worker.simulation.persona import Caller
 from voice_worker.simulation.speech import Hearing, Speaking
@@ -58,6 +58,10 @@ class PersonaEnds:
 
     def add_tap(self, tap: Tap) -> None:
         self._taps.add(tap)
+
+    def hear(self, pcm: Int16Array, at: float) -> None:
+        """A frame of the agent that was played elsewhere, not through `audio_output`."""
+        self._taps.agent_frame(pcm, at)
 
     async def prepare(self, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
         await self._caller.prepare(progress)

@@ -44,7 +44,7 @@ class SpeechClient:
     async def synthesize(self, text: str, *, voice: str, speed: float) -> Int16Array:
         async with self._post("/v1/synthesize", json={"text": text, "voice": voice, "speed": speed}) as answer:
             pcm, rate = await answer.read(), int(answer.headers["X-Sample-Rate"])
-        return await asyncio.to_thread(_resample, np.frombuffer(pcm, dtype="<i2"), rate)
+        return await asyncio.to_thread(resampled, np.frombuffer(pcm, dtype="<i2"), rate)
 
     async def aclose(self) -> None:
         if self._session:
@@ -107,7 +107,8 @@ def _write(path: Path, pcm: Int16Array) -> None:
     half.replace(path)
 
 
-def _resample(pcm: Int16Array, rate: int) -> Int16Array:
+def resampled(pcm: Int16Array, rate: int) -> Int16Array:
+    """Samples at RATE."""
     if rate == RATE or not len(pcm):
         return pcm
     resampler = rtc.AudioResampler(rate, RATE, num_channels=1)

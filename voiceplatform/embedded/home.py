@@ -3,6 +3,7 @@
 run/     lock, env (for other processes), state.json (what runs), ports.json
 logs/    <service>.log
 secrets.json, postgres/ (as an ordinary user), valkey/, spool/, files/
+bin/, models/ in the checkout's own home: what every home shares
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from typing import Any
 from voiceplatform.embedded.errors import EmbeddedError
 
 MARKER = ".voiceplatform"
-KNOWN = {MARKER, "run", "logs", "models", "postgres", "valkey", "spool", "files", "secrets.json"}
+KNOWN = {MARKER, "bin", "run", "logs", "models", "postgres", "valkey", "spool", "files", "secrets.json"}
 
 STAFF_LOGIN = "staff-password"
 """The file with the password of the demo's staff login."""
@@ -34,6 +35,8 @@ class Secrets:
     postgres_password: str
     database_password: str
     valkey_password: str
+    livekit_api_key: str
+    livekit_api_secret: str
     cluster: str
 
 

@@ -2,34 +2,20 @@
 
 import subprocess
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 
 import redis
 
 from voiceplatform.embedded.environment import PROJECT
 from voiceplatform.embedded.errors import EmbeddedError
+from voiceplatform.embedded.livekit.service import LIVEKIT
 from voiceplatform.embedded.postgres import POSTGRES
 from voiceplatform.embedded.preflight import check_cpu, web_port
+from voiceplatform.embedded.ready import answers
 from voiceplatform.embedded.service import Context, Launch, Service
 from voiceplatform.embedded.valkey import VALKEY
 
 SPEECH_MODELS = ("whisper-base", "voice-joe")
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]
-
-
-def answers(url: str) -> Callable[[], bool]:
-    """A ready check: GET returns 200."""
-
-    def check() -> bool:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 a loopback address of ours
-                return bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    return check
 
 
 def _brain(context: Context) -> Launch:
@@ -118,6 +104,7 @@ SERVICES: tuple[Service, ...] = (
     Service(name="brain", launch=_brain, replaced_by=("VP_BRAIN_URL",), optional=True, start_timeout=180),
     Service(name="speech", launch=_speech, replaced_by=("VP_SPEECH_URL",), optional=True, start_timeout=120),
     Service(name="web", launch=_web, migrated=True),
+    LIVEKIT,  # after web, whose address its events go to
     Service(name="celery", launch=_celery, migrated=True, grace=20),
     Service(name="beat", launch=_beat, migrated=True),
     Service(name="host", launch=_host, migrated=True, after=("brain", "speech"), grace=20),

@@ -37,6 +37,11 @@ class ProblemHandler(ExceptionHandler):
         headers: dict[str, str] = super().get_headers(exc)
         return {**headers, **getattr(exc, "headers", {})}
 
+    def report_exception(self, exc: exceptions.APIException, response: Response) -> None:
+        """A refusal is meant, also with a 503: only what nobody expected is an error of ours."""
+        if not isinstance(exc, Refusal):
+            super().report_exception(exc, response)
+
     def get_response(self, exc: exceptions.APIException, data: dict[str, Any]) -> Response:
         response: Response = super().get_response(exc, data)
         response.content_type = MEDIA_TYPE

@@ -1,0 +1,72 @@
+"""A LiveKit server of the test run's own, and a carrier for each file that says what its numbers do."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from livekit import api
+
+from tests.livekit.rig import Carrier, Phones
+from voiceplatform.embedded.livekit import program
+from voiceplatform.embedded.services import SERVICES
+from voiceplatform.embedded.supervisor import Supervisor
+
+VALUES = {name: os.environ[name] for name in ("PATH", "LIVEKIT_SERVER_BIN") if name in os.environ}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.livekit)
+
+
+@pytest.fixture(scope="session")
+def server_program() -> Path:
+    if path := program.find(VALUES):
+        return path
+    if os.environ.get("VP_REQUIRE_LIVEKIT") == "1":
+        pytest.fail(program.HOW_TO_GET_IT)
+    pytest.skip(program.HOW_TO_GET_IT)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="vp-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(server_program: Path) -> Iterator[Supervisor]:
+    path = Path(tempfile.mkdtemp(prefix="vp-"))
+    with Supervisor(path, SERVICES, values=VALUES) as supervisor:
+        supervisor.start(["valkey", "livekit"])
+        yield supervisor
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def carrier(request: Any, server: Supervisor) -> Iterator[Carrier]:
+    """Runs with the BOOK of the test's module."""
+    with Carrier(server, book=request.module.BOOK) as running:
+        yield running
+
+
+@pytest.fixture
+async def lk(server: Supervisor) -> AsyncIterator[api.LiveKitAPI]:
+    made = server.exports
+    async with api.LiveKitAPI(made["LIVEKIT_URL"], made["LIVEKIT_API_KEY"], made["LIVEKIT_API_SECRET"]) as client:
+        yield client
+
+
+@pytest.fixture
+async def phones(lk: api.LiveKitAPI, server: Supervisor) -> AsyncIterator[Phones]:
+    """An outbound trunk, and people who join rooms."""
+    phones = Phones(lk, server)
+    await phones.open()
+    yield phones
+    await phones.close()

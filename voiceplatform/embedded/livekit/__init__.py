@@ -1,0 +1,1 @@
+"""The LiveKit server of the embedded profile: found or built, configured, run."""
