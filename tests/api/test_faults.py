@@ -110,7 +110,9 @@ def test_fifty_programs_with_one_key_have_one_effect(start, posts, make_key, ten
         answers = list(pool.map(send, range(50)))
     done = [answer for answer in answers if answer.status == 201]
     waiting = [answer for answer in answers if answer.status != 201]
-    assert {(answer.status, answer.json["code"]) for answer in waiting} <= {(409, "idempotency_in_progress")}
+    # A machine that is busy with fifty requests may not count them in time, which refuses what costs money.
+    refusals = {(409, "idempotency_in_progress"), (503, "rate_limit_unavailable")}
+    assert {(answer.status, answer.json["code"]) for answer in waiting} <= refusals
     assert all(answer.headers["Retry-After"] for answer in waiting)
     assert len({answer.body for answer in done}) == 1
     assert settled(server, "calls", posts["calls"], secret).body == done[0].body
