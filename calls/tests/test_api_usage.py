@@ -95,6 +95,7 @@ def test_usage_is_nobody_elses_and_needs_its_scope(api, stranger, make_api, tena
     placed(agent=agent, kind="web")
     assert len(usage(api)) == 1
     assert usage(stranger) == []
+    assert usage(stranger, include_test="true") == []
     assert make_api(tenant, scopes=["calls:read"]).get("usage").status_code == 403
 
 

@@ -1,6 +1,7 @@
 """Keys: made once, found by prefix, refused when they should be."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -11,7 +12,7 @@ from tenants.errors import ForbiddenScopeError, InvalidKeyError, NotAnAgencyKeyE
 from tenants.models import ApiKey, AuditEvent
 from tenants.roles import ROLE_SCOPES, SCOPES
 from tenants.scope import tenant_scope
-from tenants.services.api_keys import create_key, forget_keys, resolve_key, revoke_key
+from tenants.services.api_keys import create_key, forget_keys, resolve_key, resolve_key_id, revoke_key
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +122,11 @@ def test_an_agency_acts_for_its_own_customers_only(make_tenant):
             resolve_key(secret, ip=None, act_for=other.public_id)
     with pytest.raises(NotAnAgencyKeyError):
         resolve_key(acting, ip=None, act_for="agt_nonsense")
+
+
+def test_a_key_that_is_gone_acts_for_nobody(scope):
+    with pytest.raises(InvalidKeyError):
+        resolve_key_id(uuid4(), tenant_id=scope.pk)
 
 
 def test_roles_grow_by_scopes_that_exist():

@@ -5,14 +5,16 @@ from time import monotonic
 
 import pytest
 import time_machine
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from tenants.api.authentication import CALLER_ATTRIBUTE
+from tenants.api.views import ApiKeyViewSet
 from tenants.models import ApiKey, AuditEvent, RequestLog
 from tenants.roles import SCOPES
 from tenants.scope import tenant_scope
 from tenants.services import api_keys
-from tenants.services.api_keys import forget_keys, revoke_key
+from tenants.services.api_keys import forget_keys, resolve_key, revoke_key
 
 
 def problem_of(response):
@@ -63,6 +65,25 @@ def test_a_key_revoked_by_another_process_is_refused_within_seconds(api, tenant,
     later = monotonic() + 5
     monkeypatch.setattr(api_keys, "monotonic", lambda: later)
     assert problem_of(api.get("me")) == (401, "authentication_failed")
+
+
+def test_a_live_key_makes_live_keys(make_api, tenant):
+    live = make_api(tenant, livemode=True).post("api_keys", {"name": "Live", "scopes": ["calls:read"], "livemode": True})
+    assert (live.status_code, live.json()["livemode"]) == (201, True)
+
+
+def test_an_action_that_names_no_scope_is_open_to_nobody(api):
+    class Careless(ApiKeyViewSet):
+        scopes = {"list": "api_keys:read"}
+
+    request = RequestFactory().get("/", headers={"Authorization": f"Bearer {api.secret}"})
+    setattr(request, CALLER_ATTRIBUTE, resolve_key(api.secret, ip=None))
+    answer = Careless.as_view({"get": "retrieve"})(request, id="key_x").render()
+    assert (answer.status_code, answer.data["code"], answer.data["detail"]) == (
+        403,
+        "permission_denied",
+        "No API key may do this.",
+    )
 
 
 def test_a_key_gives_no_more_than_it_has(make_api, tenant):

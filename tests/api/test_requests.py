@@ -2,12 +2,13 @@
 
 import json
 import re
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
+from tenants.api import idempotency
 from tenants.models import ApiKey, IdempotencyRecord
 from tenants.scope import tenant_scope
 
@@ -155,6 +156,48 @@ def test_a_post_with_a_key_is_repeated_not_done_again(api, tenant):
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+def test_a_key_belongs_to_one_body_and_one_tenant(api, stranger):
+    first = api.post("agents", {"name": "Ava"}, headers={"Idempotency-Key": "one"})
+    other = api.post("agents", {"name": "Nora"}, headers={"Idempotency-Key": "one"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    theirs = stranger.post("agents", {"name": "Ava"}, headers={"Idempotency-Key": "one"})
+    assert (first.status_code, theirs.status_code) == (201, 201)
+    assert "Idempotent-Replayed" not in theirs
+    assert theirs.json()["id"] != first.json()["id"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_in_use_is_taken_for_its_tenant_alone(make_tenant):
+    ours, theirs, taken, done = make_tenant(), make_tenant(), Event(), Event()
+
+    def use():
+        with tenant_scope(ours), transaction.atomic():
+            assert idempotency._try_lock("one")
+            taken.set()
+            done.wait(10)
+        connection.close()
+
+    thread = Thread(target=use)
+    thread.start()
+    assert taken.wait(10)
+    got = {}
+    for tenant in (ours, theirs):
+        with tenant_scope(tenant), transaction.atomic():
+            got[tenant] = idempotency._try_lock("one")
+    done.set()
+    thread.join()
+    assert got == {ours: False, theirs: True}
+
+
+def test_a_change_of_what_was_changed_meanwhile_is_refused(api):
+    agent = api.post("agents", {"name": "Ava"})
+    path, headers = f"agents/{agent.json()['id']}", {"If-Match": agent["ETag"]}
+    assert api.patch(path, {"name": "Nora"}, headers=headers).status_code == 200
+    late = api.patch(path, {"name": "Mia"}, headers=headers)
+    assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
+    assert api.get(path).json()["name"] == "Nora"
+
+
 def test_a_refused_post_leaves_its_key_free(api, tenant):
     options = {"headers": {"Idempotency-Key": "free"}}
     assert api.post("api_keys/key_01h455vb4pex5vsknk084sn02q/revoke", {}, **options).status_code == 404
@@ -178,6 +221,7 @@ def test_many_posts_at_once_with_one_key_have_one_effect(make_api, make_tenant):
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(answers) == len(threads)
     assert {answer.status_code for answer in answers} <= {200, 409}
     assert len({answer.content for answer in answers if answer.status_code == 200}) == 1
     with tenant_scope(tenant):
