@@ -22,6 +22,7 @@ from tenants.roles import SCOPES
 from tenants.scope import tenant_scope
 from tenants.services.api_keys import NewKey, create_key, forget_keys
 from tenants.services.tenants import add_member, create_tenant
+from tenants.testing import WaitingProcesses
 from voiceplatform.lib import broker
 
 _numbers = count(1)
@@ -148,6 +149,13 @@ def database_env(transactional_db: None) -> dict[str, str]:
     parts = urlsplit(os.environ["DATABASE_URL"])
     url = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
     return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": django_settings.SETTINGS_MODULE}
+
+
+@pytest.fixture
+def waiting_processes(database_env: dict[str, str]) -> Iterator[WaitingProcesses]:
+    processes = WaitingProcesses(database_env)
+    yield processes
+    processes.close()
 
 
 @pytest.fixture

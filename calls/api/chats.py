@@ -29,11 +29,15 @@ LONGEST_WAIT_S: Final = 25
 _WAITING: Final = BoundedSemaphore(4)
 
 
+class WaitField(serializers.IntegerField):
+    def __init__(self, **options: Any) -> None:
+        told = "How long to wait for the answer, in seconds."
+        super().__init__(default=LONGEST_WAIT_S, min_value=0, max_value=LONGEST_WAIT_S, help_text=told, **options)
+
+
 class NewMessageSerializer(StrictSerializer):
     text = serializers.CharField(max_length=LONGEST_MESSAGE, help_text="What the caller writes.")
-    wait_s = serializers.IntegerField(
-        default=LONGEST_WAIT_S, min_value=0, max_value=LONGEST_WAIT_S, help_text="How long to wait for the answer, in seconds."
-    )
+    wait_s = WaitField()
 
 
 class NewChatSerializer(StrictSerializer):
@@ -42,12 +46,7 @@ class NewChatSerializer(StrictSerializer):
         help_text="`draft`, `published`, a number or an id; the published one unless told otherwise, and else the draft.",
     )
     message = serializers.CharField(required=False, max_length=LONGEST_MESSAGE, help_text="The caller's first message.")
-    wait_s = serializers.IntegerField(
-        default=LONGEST_WAIT_S,
-        min_value=0,
-        max_value=LONGEST_WAIT_S,
-        help_text="How long to wait for the answer to `message`, in seconds.",
-    )
+    wait_s = WaitField()
     variables = VariablesField()
     overrides = OverridesSerializer(required=False)
     metadata = MetadataField(default=dict, help_text="Up to 50 texts of your own, echoed everywhere.")
@@ -112,17 +111,16 @@ class AgentChatViewSet(ResourceViewSet):
     def chat(self, request: Request, id: str) -> Response:
         """The same conversation as a call, in writing; it is a test call, and closes five minutes after the last message.
         With `message`, the answer comes with this one if it is there in `wait_s` seconds; else fetch the message again."""
-        wait_s = self.body(NewChatSerializer, request)["wait_s"]
-        started = self._start(request, id)
+        wanted = self.body(NewChatSerializer, request)
+        wait_s = wanted.pop("wait_s")
+        started = self._start(request, wanted)
         message_id = started.data["message_id"]
-        message = wait(CallCommand.objects.get(pk=self.row_id("cmd", message_id)), wait_s=wait_s) if message_id else None
+        message = wait(self._message(message_id), wait_s=wait_s) if message_id else None
         call = shown_calls().get(pk=self.row_id(Call.public_prefix, started.data["call_id"]))
         return Response(ChatSerializer({"call": call, "message": message}).data, status=201, headers=replay_headers(started))
 
     @idempotent
-    def _start(self, request: Request, id: str) -> Response:
-        wanted = self.body(NewChatSerializer, request)
-        del wanted["wait_s"]
+    def _start(self, request: Request, wanted: dict[str, Any]) -> Response:
         agent = self.get_object()
         if (called := wanted.get("version")) is not None:
             wanted["version"] = find_version(agent, called)
@@ -131,6 +129,10 @@ class AgentChatViewSet(ResourceViewSet):
                 raise serializers.ValidationError({"version": missing})
         call, message = start_chat(agent=agent, **wanted)
         return Response({"call_id": call.public_id, "message_id": message.public_id if message else None})
+
+    def _message(self, message_id: str) -> CallCommand:
+        message: CallCommand = CallCommand.objects.get(pk=self.row_id(CallCommand.public_prefix, message_id))
+        return message
 
 
 class ChatMessageViewSet(ResourceViewSet):
@@ -155,25 +157,25 @@ class ChatMessageViewSet(ResourceViewSet):
     @takes_key
     def write_message(self, request: Request, id: str) -> Response:
         """Answers with the agent's reply, or with 202 when that takes longer than `wait_s`: then fetch the message."""
-        wait_s = self.body(NewMessageSerializer, request)["wait_s"]
-        written = self._write(request, id)
-        message = wait(self._message(id, written.data["id"]), wait_s=wait_s)
+        wanted = self.body(NewMessageSerializer, request)
+        written = self._write(request, wanted["text"])
+        message = wait(self._message(written.data["id"]), wait_s=wanted["wait_s"])
         if message.call.status == Call.Status.ENDED and not message.answered_at:
             raise CallEndedError(f"The chat ended before it answered. {why_it_ended(message.call)}")
         status = 200 if message.answered_at else 202
         return Response(ChatMessageSerializer(message).data, status=status, headers=replay_headers(written))
 
     @idempotent
-    def _write(self, request: Request, id: str) -> Response:
-        message = write_message(self.get_object(), self.body(NewMessageSerializer, request)["text"])
+    def _write(self, request: Request, text: str) -> Response:
+        message = write_message(self.get_object(), text)
         return Response({"id": message.public_id}, status=202)
 
     @extend_schema(summary="Fetch a message of a chat", responses=ChatMessageSerializer)
     @action(detail=True, methods=["get"], url_path="messages/(?P<message_id>[^/]+)")
     def message(self, request: Request, id: str, message_id: str) -> Response:
-        return Response(ChatMessageSerializer(self._message(id, message_id)).data)
+        return Response(ChatMessageSerializer(self._message(message_id)).data)
 
-    def _message(self, call_id: str, message_id: str) -> CallCommand:
+    def _message(self, message_id: str) -> CallCommand:
         written = CallCommand.objects.filter(kind=CallCommand.Kind.MESSAGE, call=self.get_object()).select_related("call")
         message: CallCommand = self.row(written, CallCommand.public_prefix, message_id)
         return message

@@ -1,9 +1,9 @@
 """An import by several processes, and by one that is killed."""
 
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from tenants.jobs import LEADS
 from tenants.models import AuditEvent, Job, JobError, Tenant
 from tenants.scope import tenant_scope
 from tenants.services import jobs
+from tenants.testing import WaitingProcesses, go
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PROJECT = Path(__file__).resolve().parents[2]
 ROWS = PIECE * 4
 
 
@@ -33,30 +33,8 @@ def job(tenant: Tenant) -> Job:
 
 
 @pytest.fixture
-def start(database_env: dict[str, str], job: Job) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    started = []
-
-    def spawn(*options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "calls.tests.import_process", str(job.tenant_id), str(job.pk), *options]
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env=database_env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    yield spawn
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def go(*processes: subprocess.Popen[str]) -> None:
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
+def start(waiting_processes: WaitingProcesses, job: Job) -> Callable[..., subprocess.Popen[str]]:
+    return partial(waiting_processes.start, "calls.tests.import_process", str(job.tenant_id), str(job.pk))
 
 
 def facts(job: Job) -> tuple[Any, ...]:

@@ -1,10 +1,9 @@
 """Delivery by several processes, with one killed, and with the broker away."""
 
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,39 +17,17 @@ from django.utils import timezone
 from tenants.models import OutboxDelivery, OutboxEvent, Tenant, TenantFeature
 from tenants.services import delivery
 from tenants.services.features import set_feature
+from tenants.testing import WaitingProcesses, go
 from voiceplatform.lib import broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PROJECT = Path(__file__).resolve().parents[2]
 rows = OutboxDelivery.all_objects
 
 
 @pytest.fixture
-def start(database_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(waiting_processes: WaitingProcesses, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start a draining process; a line to its stdin lets it go."""
-    started = []
-
-    def spawn(mode: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tenants.tests.drain_process", mode, str(tmp_path / "lines")]
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env=database_env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    yield spawn
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def go(*processes: subprocess.Popen[str]) -> None:
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
+    return lambda mode: waiting_processes.start("tenants.tests.drain_process", mode, str(tmp_path / "lines"))
 
 
 @pytest.mark.parametrize("mode", ["rows", "lines"])

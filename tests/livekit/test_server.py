@@ -78,14 +78,10 @@ async def test_a_wrong_key_is_refused(server: Supervisor):
             await stranger.room.list_rooms(api.ListRoomsRequest())
 
 
-def test_events_go_to_the_web_service_where_it_runs():
-    made = {"port": 1, "tcp_port": 2, "udp_port": 3, "key": "k", "secret": "s", "redis_url": "rediss://u:p%40@h:6380/2"}
-    without, given = (
-        configuration(**made, webhook_url=""),
-        configuration(**made, webhook_url="http://127.0.0.1:8000/hooks/livekit"),
-    )
-    assert without["redis"] == {"address": "h:6380", "db": 2, "username": "u", "password": "p@", "use_tls": True}
-    assert ("webhook" in without, given["webhook"]["urls"]) == (False, ["http://127.0.0.1:8000/hooks/livekit"])
+def test_the_broker_is_named_with_all_its_parts():
+    made = configuration(port=1, tcp_port=2, udp_port=3, key="k", secret="s", redis_url="rediss://u:p%40@h:6380/2")
+    assert made["redis"] == {"address": "h:6380", "db": 2, "username": "u", "password": "p@", "use_tls": True}
+    assert "webhook" not in made
 
 
 async def test_without_a_carrier_the_command_line_says_so(server: Supervisor):

@@ -10,8 +10,10 @@ KNOWN: Final[dict[tuple[str, str], str]] = {
     ("calls/api/people.py", "in by_active"): "narrows rows of the scope by their keys",
     ("calls/api/people.py", "in rows: Consent"): "the consents of a lead that was found in the scope",
     ("calls/api/records.py", "tenant filter"): "what belongs to a call that was found in the scope",
-    ("calls/api/chats.py", "tenant filter in chat"): "finds by the key of the message that the request has just stored",
-    ("calls/api/chats.py", "tenant filter in _message"): "the messages of a call that was found in the scope",
+    (
+        "calls/api/chats.py",
+        "tenant filter in _message: CallCommand",
+    ): "finds the message just stored, or one of a call found in the scope",
     ("calls/api/views.py", "in shown_calls: Recording"): "prefetched for calls that were found in the scope",
     ("calls/api/views.py", "livemode"): "calls to people are not stored yet, and others are never live",
     ("calls/selectors.py", "in call_progress"): "what belongs to a call that was found in the scope",

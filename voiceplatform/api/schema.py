@@ -176,7 +176,8 @@ def link_ids(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 def _links(path: str, paths: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for below, operations in paths.items():
         parameter = re.match(rf"{re.escape(path)}/{{(\w+)}}", below)
-        if parameter is None:
+        # Another part of the address would stay unknown.
+        if parameter is None or below.count("{") > 1:
             continue
         for operation in operations.values():
             name = operation["operationId"]

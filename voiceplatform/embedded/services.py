@@ -104,7 +104,7 @@ SERVICES: tuple[Service, ...] = (
     Service(name="brain", launch=_brain, replaced_by=("VP_BRAIN_URL",), optional=True, start_timeout=180),
     Service(name="speech", launch=_speech, replaced_by=("VP_SPEECH_URL",), optional=True, start_timeout=120),
     Service(name="web", launch=_web, migrated=True),
-    LIVEKIT,  # after web, whose address its events go to
+    LIVEKIT,
     Service(name="celery", launch=_celery, migrated=True, grace=20),
     Service(name="beat", launch=_beat, migrated=True),
     Service(name="host", launch=_host, migrated=True, after=("brain", "speech"), grace=20),

@@ -10,12 +10,10 @@ from voiceplatform.embedded.livekit import program
 from voiceplatform.embedded.ready import answers
 from voiceplatform.embedded.service import Context, Launch, Service
 
-WEBHOOK_PATH = "/hooks/livekit"
 
-
-def configuration(*, port: int, tcp_port: int, udp_port: int, key: str, secret: str, redis_url: str, webhook_url: str) -> dict:
-    """What the server reads. Without a `webhook_url` nobody is told of events."""
-    config: dict[str, Any] = {
+def configuration(*, port: int, tcp_port: int, udp_port: int, key: str, secret: str, redis_url: str) -> dict[str, Any]:
+    """What the server reads."""
+    return {
         "port": port,
         "bind_addresses": ["127.0.0.1"],
         "keys": {key: secret},
@@ -31,9 +29,6 @@ def configuration(*, port: int, tcp_port: int, udp_port: int, key: str, secret: 
         },
         "logging": {"level": "info"},
     }
-    if webhook_url:
-        config["webhook"] = {"api_key": key, "urls": [webhook_url]}
-    return config
 
 
 def _redis(url: str) -> dict[str, Any]:
@@ -56,7 +51,6 @@ def _launch(context: Context) -> Launch:
     if not (redis_url := known.get("REDIS_URL")):
         raise EmbeddedError("livekit needs a broker. Mend: start it together with valkey, or set REDIS_URL.")
     secrets, port = home.secrets(), home.port("livekit")
-    web = known.get("VP_WEB_URL", "")
     config = configuration(
         port=port,
         tcp_port=home.port("livekit-tcp"),
@@ -64,7 +58,6 @@ def _launch(context: Context) -> Launch:
         key=secrets.livekit_api_key,
         secret=secrets.livekit_api_secret,
         redis_url=redis_url,
-        webhook_url=web + WEBHOOK_PATH if web else "",
     )
     file = home.run / "livekit.json"
     write_private(file, json.dumps(config, indent=1))  # JSON is YAML; a command line could be read by every user

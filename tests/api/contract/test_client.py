@@ -12,7 +12,7 @@ from voice_worker.tests.failing import until
 from voice_worker.tests.hosting import FakeSpeech, HostProcess
 
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 # What the generator has no type of its own for, and needs no help with.
 CONFIG = "post_hooks: []\ncontent_type_overrides:\n  audio/ogg: application/octet-stream\n"
 CALL_S = 60
