@@ -71,9 +71,10 @@ def wait_until_blocked(cursor, number):
 
 
 def settled(server, path, body, secret):
-    """What comes once nobody is working on it: what a dead server began, the database takes back in its own time."""
+    """What comes once nobody is working on it and requests are counted again; the database takes back what a dead server
+    began in its own time."""
     deadline = time.monotonic() + 20
-    while (answer := server.ask("POST", f"/api/v1/{path}", body, secret=secret, key=path)).status == 409:
+    while (answer := server.ask("POST", f"/api/v1/{path}", body, secret=secret, key=path)).status in (409, 503):
         assert time.monotonic() < deadline, answer.body
         time.sleep(0.05)
     return answer
