@@ -44,6 +44,26 @@ class TelephonyNotConfiguredError(CallNotPlacedError):
     """The tenant has no line to ring anybody by."""
 
 
+class NameTakenError(CallsError):
+    """Another row of the tenant has this name."""
+
+
+class NumberTakenError(CallsError):
+    """The number routes to somebody already, of this account or another."""
+
+
+class InUseError(CallsError):
+    """Something that is in use cannot be taken away."""
+
+
+class NoLineError(CallNotPlacedError):
+    """There is no line for the call; `code` says why. `waits` when one may become free."""
+
+    def __init__(self, code: str, sentence: str, *, waits: bool) -> None:
+        self.code, self.waits = code, waits
+        super().__init__(sentence)
+
+
 class CallEndedError(CallsError):
     """The call has ended already."""
 

@@ -1,6 +1,7 @@
 """Where a call may go next: the only writer of `Call.status`.
 
-Each change is one conditional UPDATE, an event in the call's history and news in the outbox, in one transaction.
+Each change is one conditional UPDATE, an event in the call's history and news in the outbox, in one transaction. A call
+that ends, or waits again, gives back its lines in the same one.
 False means that the change is late, repeated or out of order; then nothing was written. A job passes its id as
 `job_id` and writes only about the call it holds; `UNCLAIMED` means "unless a job has claimed it meanwhile".
 """
@@ -14,7 +15,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
-from calls.models import Call, CallEvent
+from calls.models import Call, CallEvent, LineSlot
 from tenants import outbox
 
 Kind: TypeAlias = Call.Kind
@@ -73,6 +74,8 @@ def advance(*, call_id: UUID, to: Status, at: datetime, job_id: str | None = Non
         changes |= {"job_id": UNCLAIMED, "host_id": None, "claimed_at": None, "dispatched_at": None}
     if not _movable(call_id, to, job_id).update(**changes):
         return False
+    if to is Status.QUEUED:
+        _free_lines(call_id)
     announce(call_id=call_id, status=to, at=at)
     return True
 
@@ -86,6 +89,7 @@ def end(*, call_id: UUID, disposition: str, ended_reason: str, at: datetime, det
     )
     if not moved:
         return False
+    _free_lines(call_id)
     announce(call_id=call_id, status=Status.ENDED, at=at, data={key: value for key, value in changes.items() if value})
     return True
 
@@ -128,6 +132,10 @@ def announce(*, call_id: UUID, status: Status, at: datetime, data: Mapping[str, 
     CallEvent.objects.create(call_id=call_id, kind=status.value, at=at, data=dict(data or {}))
     if status in TOPICS:
         outbox.publish(topic=TOPICS[status], object_type=OBJECT_TYPE, object_id=call_id, data=data)
+
+
+def _free_lines(call_id: UUID) -> None:
+    LineSlot.objects.filter(call_id=call_id).delete()
 
 
 def _movable(call_id: UUID, to: Status, job_id: str | None) -> Any:

@@ -8,8 +8,11 @@ from agents import testing as agents_testing
 from agents.models import Agent
 from calls import lifecycle
 from calls.clock import database_now
-from calls.models import Call, WorkerHost
+from calls.models import Call, PhoneNumber, SipTrunk, WorkerHost
 from calls.services import claim_call, end_call, finalize_call, place_call
+from calls.services.numbers import add_number
+from calls.services.trunks import create_trunk
+from tenants.scope import current_tenant_id
 
 Status = Call.Status
 JOB = "job-1"
@@ -51,3 +54,16 @@ def make_call(
         finalize_call(call_id=call.pk)
     call.refresh_from_db()
     return call
+
+
+def make_trunk(**fields: Any) -> SipTrunk:
+    """A trunk of the tenant in scope, which LiveKit does not know yet."""
+    defaults: dict[str, Any] = {"name": f"Trunk {next(_number)}", "carrier": "other", "address": "sip.example.com"}
+    return create_trunk(**defaults | fields)
+
+
+def make_number(*, trunk: SipTrunk | None = None, **fields: Any) -> PhoneNumber:
+    """A number of the tenant in scope, over a trunk of its own unless told otherwise."""
+    grant = fields.pop("grant", None) or (trunk or make_trunk()).grants.get(tenant_id=current_tenant_id())
+    given: dict[str, Any] = {"phone": f"+1202555{next(_number):04d}", "grant": grant}
+    return add_number(**given | fields)

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -9,7 +10,9 @@ from django.db.models import Q
 
 from agents.models import Agent, AgentVersion
 from calls.models.host import WorkerHost
+from calls.models.number import PhoneNumber
 from calls.models.snapshot import ConfigSnapshot
+from calls.models.trunk import TrunkGrant
 from tenants.models import TenantForeignKey, TenantManager, TenantModel, TenantQuerySet, tenant_key
 
 
@@ -69,6 +72,14 @@ class Call(TenantModel):
         FAILED = "failed", "failed"
         UNKNOWN = "unknown", "unknown"
 
+    class AnsweredBy(models.TextChoices):
+        HUMAN = "human", "a person"
+        MACHINE_IVR = "machine_ivr", "a menu"
+        MACHINE_VM = "machine_vm", "a voicemail box"
+        MACHINE_UNAVAILABLE = "machine_unavailable", "a voicemail box that takes no message"
+        SCREENING = "screening", "a phone that screens its calls"
+        UNCERTAIN = "uncertain", "unclear who"
+
     public_prefix = "call"
 
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+", db_constraint=False)
@@ -78,6 +89,18 @@ class Call(TenantModel):
     transport = models.CharField(max_length=7, choices=Transport)
     livemode = models.BooleanField(help_text="Off for simulations, chats and test runs: they count in no figure.")
     persona = models.CharField(max_length=60, blank=True, help_text="Who calls, in a simulation.")
+    phone = models.CharField(
+        max_length=40, blank=True, help_text="The other party's number; empty when it is withheld or there is none."
+    )
+    number = models.ForeignKey(
+        PhoneNumber, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    grant = models.ForeignKey(TrunkGrant, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    room = models.CharField(max_length=255, blank=True, help_text="The call's room on the LiveKit server.")
+    ring_timeout_s = models.PositiveSmallIntegerField(default=30, help_text="How long an outbound call may ring.")
+    overridden_gates: Any = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    answered_by = models.CharField(max_length=19, choices=AnsweredBy, blank=True)
+    context: Any = models.JSONField(default=dict, blank=True, help_text="What the agent is told about the other party.")
     variables: Any = models.JSONField(default=dict, blank=True)
     metadata: Any = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
     overrides: Any = models.JSONField(default=dict, blank=True, help_text="Settings of the version this call alone changes.")
@@ -113,6 +136,16 @@ class Call(TenantModel):
             TenantForeignKey(field="agent", name="call_agent_same_tenant"),
             TenantForeignKey(field="version", name="call_version_same_tenant"),
             TenantForeignKey(field="snapshot", name="call_snapshot_same_tenant"),
+            TenantForeignKey(field="number", name="call_number_same_tenant"),
+            TenantForeignKey(field="grant", name="call_grant_same_tenant"),
+            models.UniqueConstraint(fields=["room"], condition=~Q(room=""), name="call_of_room"),
+            models.UniqueConstraint(
+                fields=["tenant", "phone"], condition=Q(kind="outbound") & ~Q(status="ended"), name="call_rings_a_phone_once"
+            ),
+            models.CheckConstraint(
+                name="call_outbound_rings_somebody", condition=~Q(kind="outbound") | (~Q(phone="") & ~Q(room=""))
+            ),
+            models.CheckConstraint(name="call_inbound_has_a_room", condition=~Q(kind="inbound") | ~Q(room="")),
             models.CheckConstraint(
                 name="call_disposition_iff_ended",
                 condition=(Q(status="ended", ended_at__isnull=False) & ~Q(disposition="") & ~Q(ended_reason=""))
@@ -164,6 +197,8 @@ class Call(TenantModel):
                 name="call_local_queue",
                 condition=Q(status="queued", transport="local", host=None),
             ),
+            models.Index(fields=["created_at", "id"], name="call_outbound_queue", condition=Q(status="queued", kind="outbound")),
+            models.Index(fields=["tenant", "phone", "-id"], name="call_newest_with_phone", condition=~Q(phone="")),
             models.Index(fields=["not_after"], name="call_expiring", condition=Q(status="queued", not_after__isnull=False)),
             models.Index(fields=["tenant", "agent", "-id"], name="call_newest_of_agent"),
             models.Index(fields=["tenant", "status", "-id"], name="call_newest_of_status"),

@@ -37,6 +37,7 @@ def put(call: Call, *, kind: str, status: str) -> None:
     """The row as if the call had come to `status`, whether it may or not."""
     now = database_now()
     fields: dict[str, Any] = {"status": status, "kind": kind, "transport": "livekit", "livemode": False}
+    fields |= {"phone": "+12125550101", "room": f"room-{call.pk}"}
     if status != "queued":
         fields |= {"dispatched_at": now}
     if status in ("in_progress", "handed_over"):

@@ -216,7 +216,8 @@ def test_a_claimed_call_that_never_begins_ends(make_call: Make) -> None:
 def test_people_who_were_connected_need_no_job(make_call: Make, make_host: MakeHost) -> None:
     host = make_host()
     call = make_call(status="in_progress", host=host)
-    Call.objects.filter(pk=call.pk).update(status="handed_over", kind="outbound", transport="livekit")
+    phone = {"phone": "+12125550101", "room": "out-1"}
+    Call.objects.filter(pk=call.pk).update(status="handed_over", kind="outbound", transport="livekit", **phone)
     hosts.retire_host(host_id=host.pk)
     done = sweeps.sweep(now=database_now() + timedelta(days=1))
     assert (done.lost, done.overtime) == (0, 0)

@@ -17,8 +17,9 @@ def tenant_key(model: str) -> models.UniqueConstraint:
 class TenantForeignKey(BaseConstraint):
     """FOREIGN KEY (tenant_id, field) → (tenant_id, id) of the model the field points at.
 
-    The Django field keeps `db_constraint=False`; the target needs `tenant_key`. The statement is deferred
-    because a migration may create the target's constraint later.
+    `owner` names the field that holds the target's tenant where that may be another one. The Django field keeps
+    `db_constraint=False`; the target needs `tenant_key`. The statement is deferred because a migration may create the
+    target's constraint later.
     """
 
     def __init__(
@@ -26,10 +27,11 @@ class TenantForeignKey(BaseConstraint):
         *,
         field: str,
         name: str,
+        owner: str = "tenant",
         violation_error_code: str | None = None,
         violation_error_message: str | None = None,
     ) -> None:
-        self.field = field
+        self.field, self.owner = field, owner
         super().__init__(name=name, violation_error_code=violation_error_code, violation_error_message=violation_error_message)
 
     def foreign_key(self, model: type[models.Model]) -> models.ForeignKey:
@@ -39,12 +41,16 @@ class TenantForeignKey(BaseConstraint):
             raise FieldDoesNotExist(f"{model._meta.label}.{self.field} is not a foreign key")
         return field
 
+    @property
+    def owner_column(self) -> str:
+        return f"{self.owner}_id"
+
     def _add(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> None:
         quote = schema_editor.quote_name
         field = self.foreign_key(model)
         schema_editor.deferred_sql.append(
             f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {quote(self.name)} "
-            f"FOREIGN KEY (tenant_id, {quote(field.column)}) "
+            f"FOREIGN KEY ({quote(self.owner_column)}, {quote(field.column)}) "
             f"REFERENCES {quote(field.related_model._meta.db_table)} (tenant_id, id) DEFERRABLE INITIALLY DEFERRED"
         )
 
@@ -67,10 +73,10 @@ class TenantForeignKey(BaseConstraint):
     ) -> None:
         """Report another tenant's row exactly as one that does not exist."""
         field = self.foreign_key(model)
-        value = getattr(instance, field.attname)
-        if value is None or instance.tenant_id is None or (exclude and self.field in exclude):
+        value, owner_id = getattr(instance, field.attname), getattr(instance, self.owner_column)
+        if value is None or owner_id is None or (exclude and self.field in exclude):
             return
-        if field.related_model._base_manager.using(using).filter(tenant_id=instance.tenant_id, pk=value).exists():
+        if field.related_model._base_manager.using(using).filter(tenant_id=owner_id, pk=value).exists():
             return
         params = {"model": field.related_model._meta.verbose_name, "pk": value, "field": "id", "value": value}
         raise ValidationError({self.field: ValidationError(field.error_messages["invalid"], code="invalid", params=params)})
@@ -83,7 +89,8 @@ class TenantForeignKey(BaseConstraint):
 
     def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         _, args, kwargs = super().deconstruct()
-        return "tenants.models.base.TenantForeignKey", args, {**kwargs, "field": self.field}
+        owner = {} if self.owner == "tenant" else {"owner": self.owner}
+        return "tenants.models.base.TenantForeignKey", args, {**kwargs, **owner, "field": self.field}
 
     def clone(self) -> Self:
         _, args, kwargs = self.deconstruct()

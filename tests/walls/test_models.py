@@ -18,6 +18,7 @@ GLOBAL = {
     "auth.Group",
     "auth.Group_permissions",
     "auth.Permission",
+    "calls.ProviderEvent",
     "calls.SweepRun",
     "calls.WorkerHost",
     "contenttypes.ContentType",
@@ -66,9 +67,11 @@ def test_references_inside_a_tenant_are_declared(model: type[TenantModel]) -> No
 
 def test_references_inside_a_tenant_are_in_the_database(db: None) -> None:
     expected = {
-        (model._meta.db_table, ("tenant_id", field.column), field.related_model._meta.db_table, ("tenant_id", "id"))
+        (model._meta.db_table, (key.owner_column, field.column), field.related_model._meta.db_table, ("tenant_id", "id"))
         for model in OWNED
-        for field in inner_keys(model)
+        for key in model._meta.constraints
+        if isinstance(key, TenantForeignKey)
+        for field in [key.foreign_key(model)]
     }
     with connection.cursor() as cursor:
         cursor.execute("""
@@ -88,8 +91,8 @@ def test_references_inside_a_tenant_are_in_the_database(db: None) -> None:
 @pytest.mark.parametrize("model", OWNED, ids=lambda model: model._meta.label)
 def test_the_tenant_comes_first_in_unique_constraints(model: type[TenantModel]) -> None:
     uniques = [c for c in model._meta.constraints if isinstance(c, models.UniqueConstraint) and c.fields]
-    # LiveKit's name of a call and the prefix of a key are unique among all tenants, because they lead to the tenant.
-    leads_to_tenant = {("room",), ("prefix",)}
+    # A room, a routed number and the prefix of a key are unique among all tenants, because they lead to the tenant.
+    leads_to_tenant = {("room",), ("prefix",), ("phone",)}
     assert [c.name for c in uniques if c.fields[0] != "tenant" and c.fields not in leads_to_tenant] == []
     assert [f.name for f in model._meta.local_fields if f.unique and not f.primary_key] == []
 
