@@ -25,7 +25,7 @@ from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tenants.services.tenants import create_tenant
 from voice_worker.audio import CallClock, CallEnds
-from voice_worker.entrypoint import Job, run_call
+from voice_worker.entrypoint import Append, Job, run_call
 from voice_worker.outcome import Outcome
 from voice_worker.pipeline import Stages, StagesBuilder
 from voice_worker.providers.constant import ConstantSTT, Rule, RuleLLM, ToneTTS
@@ -87,7 +87,7 @@ async def hold_call(job: Job, *, stages: StagesBuilder, script: Script[T]) -> tu
     """Hold a call as a host would, with `script` as the caller."""
     connected: asyncio.Future[ScriptedEnds] = asyncio.get_running_loop().create_future()
 
-    async def prepare(_: CallSnapshot, clock: CallClock) -> CallEnds:
+    async def prepare(_: CallSnapshot, clock: CallClock, __: Append) -> CallEnds:
         connected.set_result(ScriptedEnds(clock))
         return connected.result()
 

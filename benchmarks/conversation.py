@@ -26,7 +26,7 @@ from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from voice_worker.audio import CallClock, CallEnds
 from voice_worker.checking import NotCheckableError, checked_call
-from voice_worker.entrypoint import Job, run_call
+from voice_worker.entrypoint import Append, Job, run_call
 from voice_worker.far_ends import persona_ends, persona_log
 from voice_worker.simulation.check import CheckedCall, CheckReport, check
 from voice_worker.simulation.log import read_log
@@ -67,8 +67,8 @@ async def hold(job: Job) -> Onsets:
     """The call, as any host holds it, with one more listener on the line."""
     onsets, connect = Onsets(), persona_ends()
 
-    async def connect_and_listen(snapshot: CallSnapshot, clock: CallClock) -> CallEnds:
-        ends = await connect(snapshot, clock)
+    async def connect_and_listen(snapshot: CallSnapshot, clock: CallClock, append: Append) -> CallEnds:
+        ends = await connect(snapshot, clock, append)
         ends.add_tap(onsets)
         return ends
 

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
+from calls import dispatch
 from calls.models import Call, CallEvent, LineSlot
 from tenants import outbox
 
@@ -75,8 +76,11 @@ def advance(*, call_id: UUID, to: Status, at: datetime, job_id: str | None = Non
     if not _movable(call_id, to, job_id).update(**changes):
         return False
     if to is Status.QUEUED:
+        # Nobody outside needs to know that a call which waited waits again.
         _free_lines(call_id)
-    announce(call_id=call_id, status=to, at=at)
+        CallEvent.objects.create(call_id=call_id, kind=to.value, at=at)
+    else:
+        announce(call_id=call_id, status=to, at=at)
     return True
 
 
@@ -135,7 +139,9 @@ def announce(*, call_id: UUID, status: Status, at: datetime, data: Mapping[str, 
 
 
 def _free_lines(call_id: UUID) -> None:
-    LineSlot.objects.filter(call_id=call_id).delete()
+    freed, _ = LineSlot.objects.filter(call_id=call_id).delete()
+    if freed:
+        dispatch.wake_on_commit()
 
 
 def _movable(call_id: UUID, to: Status, job_id: str | None) -> Any:

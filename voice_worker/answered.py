@@ -16,7 +16,7 @@ from voice_worker.ears import Ears, EarTurn
 from voice_worker.pipeline import Stages, open_session
 from voice_worker.recording import Recorder, RecordingResult
 from voice_worker.records import Records
-from voice_worker.snapshot import CallSnapshot
+from voice_worker.snapshot import OUTBOUND, CallSnapshot
 from voice_worker.spoken import SpokenConversation
 from voice_worker.usage import UsageTotals
 from voice_worker.watchdogs import Orders
@@ -67,6 +67,7 @@ class AnsweredCall:
             records=self._records,
             orders=orders,
             apology=apology,
+            was_called=self._snapshot.kind == OUTBOUND,
         )
         self._tasks = [asyncio.create_task(self._prepare(apology)), asyncio.create_task(self._usage.keep_flushing())]
         return self._conversation

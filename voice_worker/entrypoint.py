@@ -23,19 +23,19 @@ from calls.services.claiming import claim_call
 from voice_worker import outcome
 from voice_worker.answered import AnswerClock, AnsweredCall
 from voice_worker.audio import CallClock, CallEnds
-from voice_worker.closing import later
+from voice_worker.closing import later, quietly
 from voice_worker.conversation import Conversation, Script
 from voice_worker.database import in_database
 from voice_worker.desk import CallDesk
 from voice_worker.instructions import build_instructions, render_greeting
-from voice_worker.outcome import Outcome
+from voice_worker.outcome import CallOverError, Outcome, PutBackError
 from voice_worker.pipeline import MindBuilder, ModelMissingError, StagesBuilder, build_mind, build_stages
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.providers.local_llm import LocalLLM
 from voice_worker.records import Records
 from voice_worker.snapshot import CallSnapshot, load_snapshot
 from voice_worker.tools.builder import Toolbox, build_tools
-from voice_worker.watchdogs import Orders
+from voice_worker.watchdogs import Orders, Written
 from voice_worker.written import OpenedChat
 
 logger = structlog.get_logger(__name__)
@@ -43,9 +43,11 @@ logger = structlog.get_logger(__name__)
 PREPARE_S: Final = 90.0
 WARM_UP_S: Final = 60.0
 HAND_IN_S: Final = 10.0
+HANG_UP_S: Final = 6.0
 
-EndsFactory = Callable[[CallSnapshot, CallClock], Awaitable[CallEnds]]
-"""Prepares the far end of a call; the clock starts anew when the call is answered."""
+Append = Callable[[Mapping[str, Any]], None]
+EndsFactory = Callable[[CallSnapshot, CallClock, Append], Awaitable[CallEnds]]
+"""Prepares the far end of a call, and writes down what happens there; the clock starts anew when the call is answered."""
 Observer = Callable[[Mapping[str, Any]], None]
 
 
@@ -67,18 +69,25 @@ async def run_call(
     ends: EndsFactory,
     stop: asyncio.Event | None = None,
     observe: Observer | None = None,
+    over: Callable[[], Awaitable[None]] | None = None,
     stages: StagesBuilder = build_stages,
     mind: MindBuilder = build_mind,
 ) -> Outcome | None:
-    """Claim a call and hold it to its end. None, and no trace, when another job has it. `stop` ends it as a shutdown."""
+    """Claim a call and hold it to its end. `stop` ends it as a shutdown.
+
+    `over` runs as soon as the end is written down, before anything is taken down: it hangs up. None when another job has
+    the call, which leaves no trace, and when the call waits in the queue again.
+    """
     if not await _claim(job):
         return None
     structlog.contextvars.bind_contextvars(call_id=str(job.call_id), job_id=job.job_id)
     opened = partial(Records, call_id=job.call_id, job_id=job.job_id, folder=job.folder, observe=observe)
     records = await asyncio.to_thread(opened, loop=asyncio.get_running_loop())
     try:
-        run = _Run(job, records=records, ends=ends, builders=_Builders(stages=stages, mind=mind))
+        run = _Run(job, records=records, ends=ends, over=over, builders=_Builders(stages=stages, mind=mind))
         return await run.hold(stop=stop or asyncio.Event())
+    except PutBackError:
+        return None
     finally:
         records.append({"op": "finalize", "at": _now()})
         if not await records.aclose(timeout_s=HAND_IN_S):
@@ -102,10 +111,20 @@ class _Builders:
 class _Run:
     """One call's parts, and the order in which they come and go."""
 
-    def __init__(self, job: Job, *, records: Records, ends: EndsFactory, builders: _Builders) -> None:
+    def __init__(
+        self,
+        job: Job,
+        *,
+        records: Records,
+        ends: EndsFactory,
+        over: Callable[[], Awaitable[None]] | None,
+        builders: _Builders,
+    ) -> None:
         self._job = job
         self._records = records
         self._ends = ends
+        self._over = over
+        self._hanging_up: asyncio.Task[None] | None = None
         self._builders = builders
         self._conversation: Conversation | None = None
         self._result: Outcome | None = None
@@ -115,6 +134,10 @@ class _Run:
         watch = [asyncio.create_task(self._end_on(stop, talk)), asyncio.create_task(self._end_when_disowned())]
         try:
             await talk
+        except PutBackError:
+            raise
+        except CallOverError as over:
+            self._ended(over.outcome)
         except ModelMissingError as error:
             self._ended(Outcome(outcome.FAILED, "model_missing", str(error)))
         except (ProviderConfigError, LiquidError) as error:
@@ -129,6 +152,8 @@ class _Run:
         finally:
             for task in watch:
                 task.cancel()
+            if self._hanging_up:
+                await asyncio.wait([self._hanging_up])
         return self._result or outcome.internal_error(RuntimeError("the call ended without saying how"))
 
     async def _end_on(self, stop: asyncio.Event, talk: "asyncio.Task[None]") -> None:
@@ -151,6 +176,8 @@ class _Run:
         self._result = result
         entry = {"op": "status", "to": "ended", "at": _now(), "disposition": result.disposition}
         self._records.append({**entry, "ended_reason": result.reason, "detail": result.detail})
+        if self._over:
+            self._hanging_up = asyncio.create_task(quietly(self._over, longest_s=HANG_UP_S))
 
     async def _talk(self) -> None:
         snapshot = await in_database(partial(load_snapshot, self._job.call_id))
@@ -161,14 +188,20 @@ class _Run:
         script = await asyncio.to_thread(self._write_script, snapshot, tools)
         async with contextlib.AsyncExitStack() as closing:
             open_far_end = self._open_chat if snapshot.is_chat else self._answer
-            far_end = await open_far_end(snapshot, script=script, tools=tools, closing=closing)
+            far_end = await open_far_end(snapshot, script=script, tools=tools, orders=orders, closing=closing)
             later(closing, far_end.aclose)
             self._conversation = far_end.converse(script=script, orders=orders)
             desk.open(self._conversation)
             self._ended(await self._conversation.run(tools=tools))
 
     async def _answer(
-        self, snapshot: CallSnapshot, *, script: Script, tools: Sequence[RawFunctionTool], closing: contextlib.AsyncExitStack
+        self,
+        snapshot: CallSnapshot,
+        *,
+        script: Script,
+        tools: Sequence[RawFunctionTool],
+        orders: Orders,
+        closing: contextlib.AsyncExitStack,
     ) -> AnsweredCall:
         stages = await self._builders.stages(snapshot.settings)
         later(closing, stages.aclose)
@@ -176,13 +209,36 @@ class _Run:
         warming = asyncio.create_task(_warm_up(stages.llm, script=script, tools=tools))
         closing.callback(warming.cancel)
         async with asyncio.timeout(PREPARE_S):
-            line = await self._ends(snapshot, clock)
+            line = await self._connected(snapshot, clock, orders)
         later(closing, line.aclose)
         await asyncio.wait({warming})
         return AnsweredCall(snapshot, stages=stages, line=line, clock=clock, records=self._records, folder=self._job.folder)
 
+    async def _connected(self, snapshot: CallSnapshot, clock: AnswerClock, orders: Orders) -> CallEnds:
+        """The far end, unless somebody ends the call before it is there."""
+        canceled: asyncio.Queue[str] = asyncio.Queue()
+        connecting = asyncio.ensure_future(self._ends(snapshot, clock, self._records.append))
+        hung_up = asyncio.create_task(canceled.get())
+        watching = asyncio.create_task(orders.run(hang_up=canceled.put_nowait, read=_ignore))
+        try:
+            await asyncio.wait([connecting, hung_up], return_when=asyncio.FIRST_COMPLETED)
+            if connecting.done():
+                return connecting.result()
+            self._ended(outcome.canceled(hung_up.result()))
+            raise CallOverError(outcome.canceled(hung_up.result()))
+        finally:
+            for task in (watching, hung_up, connecting):
+                task.cancel()
+            await asyncio.wait([connecting, watching])
+
     async def _open_chat(
-        self, snapshot: CallSnapshot, *, script: Script, tools: Sequence[RawFunctionTool], closing: contextlib.AsyncExitStack
+        self,
+        snapshot: CallSnapshot,
+        *,
+        script: Script,
+        tools: Sequence[RawFunctionTool],
+        orders: Orders,
+        closing: contextlib.AsyncExitStack,
     ) -> OpenedChat:
         model = await self._builders.mind(snapshot.settings)
         later(closing, model.aclose)
@@ -201,6 +257,10 @@ class _Run:
             greeting=render_greeting(snapshot, at=at),
             max_duration_s=snapshot.max_duration_s,
         )
+
+
+def _ignore(written: Written) -> None:
+    """Nobody can write before the call is answered."""
 
 
 async def _warm_up(model: llm.LLM, *, script: Script, tools: Sequence[RawFunctionTool]) -> None:

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from agents.personas import HOURS_AND_MESSAGE, PERSONAS, Persona
 from voice_worker.audio import CallClock, CallEnds
-from voice_worker.entrypoint import EndsFactory
+from voice_worker.entrypoint import Append, EndsFactory
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.simulation.ends import PersonaEnds
 from voice_worker.simulation.speech import KeptSpeech, SpeechClient, SpeechError
@@ -39,7 +39,7 @@ def persona_log(call_id: UUID) -> Path:
 def persona_ends(progress: Progress = lambda done, total: None) -> EndsFactory:
     """`progress` is told how many of its lines the persona has rehearsed. The factory raises ProviderConfigError."""
 
-    async def connect(snapshot: CallSnapshot, clock: CallClock) -> CallEnds:
+    async def connect(snapshot: CallSnapshot, clock: CallClock, _append: Append) -> CallEnds:
         if snapshot.kind != SIMULATED:
             raise ProviderConfigError(f"There is nobody to talk to in a call of kind {snapshot.kind} without a server.")
         if not settings.VP_SPEECH_URL:

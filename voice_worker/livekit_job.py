@@ -3,14 +3,19 @@
 import asyncio
 import json
 import logging
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
 from livekit.agents import JobContext, JobProcess
 
-from voice_worker.entrypoint import Job, run_call
+from voice_worker.audio import CallClock, CallEnds
+from voice_worker.entrypoint import Append, EndsFactory, Job, run_call
 from voice_worker.room_ends import room_ends
+from voice_worker.rooms import close_room
+from voice_worker.snapshot import OUTBOUND, CallSnapshot
+from voice_worker.telephony import phone_ends
 
 logger = structlog.get_logger(__name__)
 
@@ -37,9 +42,18 @@ async def hold(ctx: JobContext) -> None:
         return
     stop = asyncio.Event()
     job = Job(call_id=call_id, job_id=ctx.job.id, host_id=UUID(ctx.proc.userdata[_HOST]))
-    call = asyncio.create_task(run_call(job, ends=room_ends(ctx), stop=stop))
+    call = asyncio.create_task(run_call(job, ends=_far_end(ctx, job), stop=stop, over=partial(close_room, ctx)))
     ctx.proc.userdata[_CALL], ctx.proc.userdata[_STOP] = call, stop
     call.add_done_callback(lambda _: ctx.shutdown("the call has ended"))
+
+
+def _far_end(ctx: JobContext, job: Job) -> EndsFactory:
+    dialed, joined = phone_ends(ctx, job), room_ends(ctx)
+
+    async def connect(snapshot: CallSnapshot, clock: CallClock, append: Append) -> CallEnds:
+        return await (dialed if snapshot.kind == OUTBOUND else joined)(snapshot, clock, append)
+
+    return connect
 
 
 async def finish(ctx: JobContext) -> None:

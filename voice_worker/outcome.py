@@ -17,7 +17,7 @@ class Outcome:
     @property
     def is_well(self) -> bool:
         """Somebody in the conversation ended it, not a limit and not a failure."""
-        return self.disposition == COMPLETED and self.reason in ("end_call", "caller_hung_up")
+        return self.disposition == COMPLETED and self.reason in ("end_call", "caller_hung_up", "recipient_hung_up")
 
 
 CALLER_HUNG_UP: Final = Outcome(COMPLETED, "caller_hung_up")
@@ -26,6 +26,23 @@ MAX_DURATION: Final = Outcome(COMPLETED, "max_duration")
 IDLE: Final = Outcome(COMPLETED, "idle")
 SILENCE: Final = Outcome(COMPLETED, "silence")
 WORKER_SHUTDOWN: Final = Outcome(FAILED, "worker_shutdown", "The worker was told to stop.")
+
+
+CPS_MISSED: Final = Outcome(FAILED, "cps_missed", "It was not ready when its turn came.")
+CONNECTION_LOST: Final = Outcome(FAILED, "connection_lost", "The phone's connection ended without a hang-up.")
+RECIPIENT_HUNG_UP: Final = Outcome(COMPLETED, "recipient_hung_up")
+
+
+class CallOverError(Exception):
+    """The call ended before anybody could talk."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(f"{outcome.disposition}: {outcome.reason}")
+
+
+class PutBackError(Exception):
+    """The call waits in the queue again, and the job has no more to do with it."""
 
 
 def canceled(reason: str) -> Outcome:

@@ -13,6 +13,7 @@ from voiceplatform.lib.retry import retry_on_lost_connection
 
 RECORDING_FEATURE: Final = "call-recording"
 CHAT: Final = "chat"
+OUTBOUND: Final = "outbound"
 Features = Mapping[str, Mapping[str, Any]]
 
 
@@ -30,6 +31,7 @@ class CallSnapshot:
     tenant_id: UUID
     kind: str
     persona: str
+    context: Mapping[str, Any]
     variables: Mapping[str, Any]
     metadata: Mapping[str, Any]
     max_duration_s: int
@@ -71,6 +73,7 @@ def _freeze(call: Call, body: Mapping[str, Any], features: Features) -> CallSnap
         tenant_id=call.tenant_id,
         kind=call.kind,
         persona=call.persona,
+        context=call.context,
         variables=call.variables,
         metadata=call.metadata,
         max_duration_s=call.max_duration_s,

@@ -34,8 +34,10 @@ class SpokenConversation(Conversation):
     said_by_caller: Source = "speech"
     longest_thought_s = 25.0
 
-    def __init__(self, *, ends: CallEnds, apology: Apology, **parts: Any) -> None:
+    def __init__(self, *, ends: CallEnds, apology: Apology, was_called: bool = False, **parts: Any) -> None:
+        """`was_called`: the person at the other end did not call, but was called."""
         super().__init__(**parts)
+        self._hung_up = outcome.RECIPIENT_HUNG_UP if was_called else outcome.CALLER_HUNG_UP
         self._ends = ends
         self._apology = apology
         self._filtered = Filtered()
@@ -69,7 +71,8 @@ class SpokenConversation(Conversation):
 
     async def _watch_line(self) -> None:
         await self._ends.left.wait()
-        self.end(outcome.CALLER_HUNG_UP)
+        ends = {"connection_lost": outcome.CONNECTION_LOST, "room_closed": outcome.CONNECTION_LOST}
+        self.end(ends.get(self._ends.left_reason, self._hung_up))
 
     def _ask_whether_there(self) -> None:
         self._say(self._script.settings.limits.silence_prompt, source="warning")

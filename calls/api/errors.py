@@ -33,7 +33,13 @@ register(
     errors.TelephonyNotConfiguredError,
     status=409,
     code="telephony_not_configured",
-    meaning="The account has no trunk to ring anybody by. Nothing was stored; simulated calls work without one.",
+    meaning="The account has no number to call from. Nothing was stored; simulated calls work without one.",
+)
+register(
+    errors.NoLineError,
+    status=409,
+    code="no_line",
+    meaning="The trunk places no calls at the moment; `detail` says why. Nothing was stored.",
 )
 register(errors.CallEndedError, status=409, code="call_ended", meaning="The call has ended already.")
 register(errors.NotAChatError, status=409, code="not_a_chat", meaning="Messages are written into chats; this is another call.")

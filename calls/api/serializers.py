@@ -8,12 +8,11 @@ from rest_framework import serializers
 from agents.models import Agent
 from agents.personas import PERSONAS
 from calls.endings import why_it_ended
-from calls.models import Call, CallEvent, Message, Recording, ToolCall, Turn
+from calls.models import Call, CallEvent, Message, PhoneNumber, Recording, ToolCall, Turn
 from tenants.models import Kind, Unit
 from voiceplatform.lib.api.fields import MetadataField, PublicIdField, RowField, StrictSerializer
 
 PLACED_KINDS: Final = (Call.Kind.OUTBOUND, Call.Kind.SIMULATED)
-NUMBER_PREFIX: Final = "num"
 # Where the rows of CallSerializer keep their recordings, fetched with them. A list is much cheaper than a queryset per call.
 KEPT_RECORDINGS: Final = "kept_recordings"
 LARGEST_NUMBER: Final = 2**31 - 1
@@ -36,6 +35,11 @@ class OverridesSerializer(StrictSerializer):
     voice = serializers.CharField(required=False, max_length=80, help_text="A voice of the version's provider.")
     language = serializers.CharField(required=False, max_length=5, help_text="What the other side speaks, e.g. en or de.")
     max_duration_s = serializers.IntegerField(required=False, help_text="The call ends after this many seconds.")
+
+
+def _numbers() -> QuerySet:
+    rows: QuerySet = PhoneNumber.objects.filter(released_at=None).select_related("grant__tenant")
+    return rows
 
 
 def _agents() -> QuerySet:
@@ -61,7 +65,13 @@ class NewCallSerializer(StrictSerializer):
         choices=PLACED_KINDS, default=Call.Kind.OUTBOUND, help_text="outbound rings a person, simulated talks to a persona."
     )
     to = serializers.CharField(required=False, max_length=40, help_text="Outbound: whom to ring, as +15125550143.")
-    from_number_id = PublicIdField(NUMBER_PREFIX, required=False, help_text="Outbound: the number shown to them: num_….")
+    from_number_id = RowField(
+        _numbers,
+        prefix=PhoneNumber.public_prefix,
+        source="from_number",
+        required=False,
+        help_text="Outbound: the number they see.",
+    )
     override_gates = serializers.CharField(
         required=False,
         max_length=500,
@@ -82,11 +92,8 @@ class NewCallSerializer(StrictSerializer):
         if is_outbound and "to" not in given:
             errors["to"] = serializers.ErrorDetail("Say whom to ring, as +15125550143.", "required")
         for name in ("persona",) if is_outbound else ("to", "from_number_id", "override_gates"):
-            if name in given:
+            if name in self.initial_data:
                 errors[name] = serializers.ErrorDetail(f"A call of kind {given['kind']} has none.", "invalid")
-        if given.pop("from_number_id", None) and not errors:
-            named = self.initial_data["from_number_id"]
-            errors["from_number_id"] = serializers.ErrorDetail(f"There is no {named}.", "does_not_exist")
         if (number := given.get("version")) is not None:
             given["version"] = given["agent"].versions.filter(number=number).select_related("agent", "tenant").first()
             if given["version"] is None:

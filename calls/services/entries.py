@@ -75,7 +75,7 @@ class Entry(BaseModel):
 
 class StatusEntry(Entry):
     op: Literal["status"]
-    to: Literal["in_progress", "ended"]
+    to: Literal["ringing", "in_progress", "ended"]
     at: AwareDatetime
     disposition: Text20 = ""
     ended_reason: Annotated[str, _CLEAN, Field(max_length=60)] = ""
@@ -141,6 +141,21 @@ class UsageEntry(Entry):
     quantity: Annotated[Decimal, Field(ge=0, lt=10**12, allow_inf_nan=False)]
 
 
+class LegEntry(Entry):
+    """What became of a phone in the call's room; what is not given stays as it is known."""
+
+    op: Literal["leg"]
+    identity: Key
+    role: Literal["caller", "callee", "target"] | None = None
+    phone: Text40 | None = None
+    carrier_id: Text120 | None = None
+    started_at: AwareDatetime | None = None
+    ringing_at: AwareDatetime | None = None
+    answered_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    end_reason: Annotated[str, _CLEAN, Field(max_length=60)] | None = None
+
+
 class EventEntry(Entry):
     op: Literal["event"]
     kind: Name
@@ -171,6 +186,7 @@ AnyEntry = (
     | MessageEntry
     | AnsweredEntry
     | UsageEntry
+    | LegEntry
     | EventEntry
     | RecordingEntry
     | FinalizeEntry

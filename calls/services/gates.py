@@ -1,11 +1,10 @@
-"""The person gates: whether somebody may be called at all, and now. Every outbound call passes them.
-
-They do not yet count attempts per phone, nor look for another open call to it: calls carry no number so far.
+"""The person gates: whether somebody may be called at all, and now. Every outbound call passes them, when it is placed and
+again when it is dialed.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from calls.errors import GateRefusedError
-from calls.models import CallingWindow, Consent, Lead, Suppression
+from calls.models import Call, CallingWindow, Consent, Lead, Suppression
 from calls.models.suppression import in_force
 from calls.models.window import EVERY_DAY
 from calls.windows import Hours, is_open, next_opening
@@ -28,6 +27,7 @@ NUMBER_TYPE: Final = "number_type_not_allowed"
 COUNTRY: Final = "country_not_allowed"
 SUPPRESSED: Final = "recipient_suppressed"
 NO_CONSENT: Final = "no_consent"
+OPEN_CALL: Final = "call_open_to_recipient"
 OUTSIDE_WINDOW: Final = "outside_calling_window"
 
 # What each refusal means, in the order in which the gates are asked.
@@ -37,11 +37,14 @@ GATES: Final[Mapping[str, str]] = {
     COUNTRY: "The account may not call this country.",
     SUPPRESSED: "The number must not be called: it is suppressed by the account or its agency.",
     NO_CONSENT: "The call needs the person's consent to calls, and there is none.",
+    OPEN_CALL: "There is a call to this number already that has not ended.",
     OUTSIDE_WINDOW: "It is outside the calling window where the person is; Retry-After says when it opens, if it does.",
 }
 OVERRIDABLE: Final = frozenset({SUPPRESSED, NO_CONSENT, OUTSIDE_WINDOW})
 CALLABLE_KINDS: Final = frozenset({Kind.FIXED_LINE, Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE, Kind.TOLL_FREE, Kind.VOIP, Kind.UAN})
 DEFAULT_HOURS: Final = (Hours(frozenset(EVERY_DAY), time(8), time(21)),)
+AFTERMATH_S: Final = 60
+_MAY_STILL_RING: Final = timedelta(minutes=5)
 _KIND_NAMES: Final = {
     Kind.PREMIUM_RATE: "a premium-rate number",
     Kind.SHARED_COST: "a shared-cost number",
@@ -89,6 +92,7 @@ class _Question:
     tenant: Tenant
     allowed_countries: list[str]
     lead: Lead | None
+    call: Call | None
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -104,11 +108,14 @@ def check_person(
     override_reason: str = "",
     actor: User | None = None,
     subject: models.Model | None = None,
+    passing: frozenset[str] = frozenset(),
+    call: Call | None = None,
 ) -> Verdict:
     """Whether the tenant in scope may call `phone` at `now`.
 
     With `override_reason` refusals of OVERRIDABLE pass, and the audit says so about `subject` (the call to be placed;
-    else the tenant). Who gives one must have the scope calls:override_gates: that is for the caller to check.
+    else the tenant). Who gives one must have the scope calls:override_gates: that is for the caller to check. `passing`
+    are refusals that were overridden before, and `call` is the stored call that this is about.
     """
     try:
         parsed = parse_phone(phone)
@@ -116,11 +123,11 @@ def check_person(
         return Verdict(allowed=False, phone=phone, code=NUMBER_TYPE, sentence=str(error))
     except InvalidPhoneError as error:
         return Verdict(allowed=False, phone=phone, code=INVALID_NUMBER, sentence=str(error))
-    question = _question(parsed, now=now, requires_consent=requires_consent)
+    question = _question(parsed, now=now, requires_consent=requires_consent, call=call)
     overridden: list[str] = []
     for gate in _GATES:
         refusal = gate(question)
-        if refusal is None:
+        if refusal is None or refusal.code in passing:
             continue
         if not (override_reason and refusal.code in OVERRIDABLE):
             return Verdict(False, parsed.e164, refusal.code, refusal.sentence, refusal.retry_at)
@@ -132,7 +139,7 @@ def check_person(
     return Verdict(allowed=True, phone=parsed.e164, overridden=tuple(overridden))
 
 
-def _question(phone: Phone, *, now: datetime, requires_consent: bool) -> _Question:
+def _question(phone: Phone, *, now: datetime, requires_consent: bool, call: Call | None) -> _Question:
     limits: TenantLimits = TenantLimits.objects.select_related("tenant").get()
     return _Question(
         phone=phone,
@@ -141,6 +148,7 @@ def _question(phone: Phone, *, now: datetime, requires_consent: bool) -> _Questi
         tenant=limits.tenant,
         allowed_countries=limits.allowed_countries,
         lead=Lead.objects.filter(phone=phone.e164).first(),
+        call=call,
     )
 
 
@@ -198,6 +206,20 @@ def _consent(question: _Question) -> _Refusal | None:
     return _Refusal(NO_CONSENT, f"There is no consent of {question.phone.e164} to being called. Record it with the lead first.")
 
 
+def _open_call(question: _Question) -> _Refusal | None:
+    """One call at a time; after one whose end nobody knows, the phone may still ring for a while."""
+    e164 = question.phone.e164
+    others = Call.objects.filter(kind=Call.Kind.OUTBOUND, phone=e164).exclude(pk=question.call.pk if question.call else None)
+    if others.open().exists():
+        return _Refusal(OPEN_CALL, f"There is a call to {e164} already that has not ended.")
+    lost = others.filter(disposition=Call.Disposition.UNKNOWN, ended_at__gt=question.now - _MAY_STILL_RING)
+    ended_at, ring_s = lost.order_by("-ended_at").values_list("ended_at", "ring_timeout_s").first() or (None, 0)
+    free_at = ended_at + timedelta(seconds=ring_s + AFTERMATH_S) if ended_at else question.now
+    if free_at <= question.now:
+        return None
+    return _Refusal(OPEN_CALL, f"How the last call to {e164} ended is unknown, so it may still ring.", free_at)
+
+
 def _window(question: _Question) -> _Refusal | None:
     country, zones, hours = question.phone.country, question.zones, _hours(question.phone.country)
 
@@ -230,4 +252,11 @@ def _hours(country: str) -> tuple[Hours, ...]:
     return tuple(Hours(frozenset(row.weekdays), row.starts_at, row.ends_at, row.on_holidays) for row in own) or DEFAULT_HOURS
 
 
-_GATES: Final[tuple[Callable[[_Question], _Refusal | None], ...]] = (_number_type, _country, _suppression, _consent, _window)
+_GATES: Final[tuple[Callable[[_Question], _Refusal | None], ...]] = (
+    _number_type,
+    _country,
+    _suppression,
+    _consent,
+    _open_call,
+    _window,
+)

@@ -138,8 +138,8 @@ class _Batch:
 
     def _apply_status(self, entry: StatusEntry) -> None:
         job = _Job(call_id=self.call.pk, job_id=self.call.job_id, at=moment(entry, now=self.now))
-        if entry.to == "in_progress":
-            lifecycle.advance(to=Call.Status.IN_PROGRESS, **job)
+        if entry.to != "ended":
+            lifecycle.advance(to=Call.Status(entry.to), **job)
             return
         if entry.disposition not in Call.Disposition.values or not entry.ended_reason:
             raise UnfitEntryError("an end needs a known disposition and a reason")

@@ -10,12 +10,13 @@ from uuid import UUID
 from django.db import models
 
 from calls.lifecycle import OBJECT_TYPE
-from calls.models import Call, CallCommand, CallEvent, Message, Recording, ToolCall, Turn
+from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, ToolCall, Turn
 from calls.models.journaled import JournaledModel
 from calls.services.entries import (
     AnsweredEntry,
     Entry,
     EventEntry,
+    LegEntry,
     MessageEntry,
     RecordingEntry,
     ToolCallEntry,
@@ -87,6 +88,23 @@ def write_events(call: Call, entries: Sequence[EventEntry], now: datetime) -> No
     CallEvent.objects.bulk_create(rows, ignore_conflicts=True)
 
 
+def write_legs(call: Call, entries: Sequence[LegEntry], now: datetime) -> None:
+    """The first moment at which something happened counts, whatever arrives again."""
+    legs = {leg.identity: leg for leg in Leg.objects.filter(call=call)}
+    for entry in entries:
+        leg = legs.get(entry.identity)
+        if leg is None:
+            began = min(entry.started_at or now, now)
+            leg = legs[entry.identity] = Leg(call=call, identity=entry.identity, role=Leg.Role.CALLER, started_at=began)
+        for name in LegEntry.model_fields.keys() - {"op", "identity", "started_at"}:
+            value = getattr(entry, name)
+            known = getattr(leg, name)
+            if value is not None and (name == "role" or not known):
+                setattr(leg, name, max(min(value, now), leg.started_at) if name.endswith("_at") else value)
+    for leg in legs.values():
+        leg.save()
+
+
 def write_recording(call: Call, entries: Sequence[RecordingEntry], _now: datetime) -> None:
     """A stored recording is final: news of the spooled file arriving again changes nothing."""
     recording = Recording.objects.filter(call=call).first() or Recording(call=call)
@@ -108,6 +126,7 @@ WRITERS: Final[Mapping[str, Callable[..., None]]] = {
     "answered": write_answers,
     "usage": write_usage,
     "event": write_events,
+    "leg": write_legs,
     "recording": write_recording,
 }
 

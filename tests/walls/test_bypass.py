@@ -13,6 +13,8 @@ ALLOWED: dict[str, dict[str, str]] = {
     "all_objects": {
         "calls/resolving.py": "finds the tenant of a call",
         "calls/services/commands.py": "finds commands of every tenant that nobody took",
+        "calls/services/dialing.py": "a call may go out by a trunk of the agency",
+        "calls/services/dispatching.py": "gives out waiting calls of every tenant, enters the scope of each",
         "calls/services/gates.py": "an agency's suppressions hold for its customers too",
         "calls/services/lines.py": "counts the lines of every tenant that shares a trunk",
         "calls/services/local_queue.py": "a host takes the oldest waiting calls, whose ever they are",
@@ -43,6 +45,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "connection.cursor": {
         "calls/clock.py": "asks the database for the time",
+        "calls/services/pacing.py": "takes a trunk's turn in one statement, on the database's clock",
         "tenants/api/idempotency.py": "takes a lock that is named after the tenant in scope",
         "tenants/outbox.py": "counts an object's events, with the tenant in scope",
         "tenants/services/requests.py": "a line of the log does not wait for the disk",

@@ -124,7 +124,7 @@ async def talk(
     """The call once it is answered; whoever leaves the block hangs up, and the call is over when it is left."""
     connected: asyncio.Future[Line] = asyncio.get_running_loop().create_future()
 
-    async def connect(_: CallSnapshot, clock: CallClock) -> Line:
+    async def connect(_: CallSnapshot, clock: CallClock, __: Any) -> Line:
         connected.set_result(Line(clock))
         return connected.result()
 

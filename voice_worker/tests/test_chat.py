@@ -21,7 +21,6 @@ from voice_worker import written
 from voice_worker.entrypoint import Job, run_call
 from voice_worker.outcome import END_CALL, IDLE, Outcome
 from voice_worker.providers.constant import Rule, RuleLLM
-from voice_worker.snapshot import CallSnapshot
 from voice_worker.tests.calling import BYE, OPENS, make_greeter, make_job, stages, stored, talk
 from voice_worker.tests.chatting import answered, write
 from voice_worker.tests.failing import BrokenLLM
@@ -31,7 +30,7 @@ NOTED = Rule(hears="message", tool="take_message", arguments=MESSAGE)
 RULES = (BYE, NOTED, OPENS)
 
 
-async def nobody(_: CallSnapshot, __: Any) -> Any:
+async def nobody(*_: Any) -> Any:
     raise AssertionError("a chat has no line")
 
 

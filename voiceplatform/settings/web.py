@@ -113,5 +113,6 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "jobs-errors": {"task": "tenants.tasks.forget_old_job_errors", "schedule": 3600.0, "options": {"expires": 3600}},
     "webhooks-sweep": {"task": "integrations.tasks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "webhooks-log": {"task": "integrations.tasks.forget_old_deliveries", "schedule": 3600.0, "options": {"expires": 3600}},
+    "calls-dispatch": {"task": "calls.tasks.dispatch_calls", "schedule": 5.0, "options": {"expires": 5}},
     "calls-sweep": {"task": "calls.tasks.sweep_calls", "schedule": 5.0, "options": {"expires": 5}},
 }

@@ -1,0 +1,106 @@
+"""The platform beside a carrier: a worker host on the LiveKit server, and the test's view of the database."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from asgiref.sync import sync_to_async
+from django.db import connection, connections
+
+from calls.models import Call
+from tenants.models import Tenant
+from tenants.scope import tenant_scope
+from voiceplatform.embedded.environment import PROJECT
+from voiceplatform.embedded.supervisor import Supervisor
+
+
+class Worker:
+    """`manage.py run_voice_worker --livekit` in a process of its own, on the test's database."""
+
+    def __init__(self, server: Supervisor, **environment: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="worker-"))
+        self._output = self.folder / "output"
+        parts = urlsplit(os.environ["DATABASE_URL"])
+        database = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
+        self.env = {
+            **os.environ,
+            **server.exports,
+            "DATABASE_URL": database,
+            "VP_SPOOL": str(self.folder / "spool"),
+            "VP_FILES": str(self.folder / "files"),
+            "DJANGO_SETTINGS_MODULE": "tests.fakes.worker_settings",
+            "PYTHONPATH": str(PROJECT),
+            **environment,
+        }
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "manage.py", "run_voice_worker", "--livekit", "--drain", "5"]
+        with self._output.open("ab") as output:
+            process = subprocess.Popen(
+                command, env=self.env, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        deadline = time.monotonic() + 60
+        while "the host takes calls" not in self._output.read_text():
+            assert process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+        return process
+
+    def said(self) -> str:
+        return self._output.read_text()[-20_000:]
+
+    def kill(self) -> None:
+        """The whole host, job processes too, at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        if kind:
+            sys.stderr.write(self.said())
+
+
+async def in_db(step: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run a database step of the test; its connection is closed after it."""
+
+    def run() -> Any:
+        try:
+            return step(*args, **kwargs)
+        finally:
+            connections.close_all()
+
+    return await sync_to_async(run)()
+
+
+async def call_as(tenant: Tenant, call_id: Any) -> Call:
+    def read() -> Call:
+        with tenant_scope(tenant):
+            return Call.objects.get(pk=call_id)
+
+    return await in_db(read)
+
+
+async def call_is(tenant: Tenant, call_id: Any, status: str, *, seconds: float = 20) -> Call:
+    """The call, once it is there."""
+    deadline = time.monotonic() + seconds
+    while (call := await call_as(tenant, call_id)).status != status:
+        assert time.monotonic() < deadline, f"the call is {call.status}: {call.ended_reason} {call.ended_detail}"
+        await asyncio.sleep(0.1)
+    return call

@@ -1,0 +1,163 @@
+"""Calls to people, from the API's service to the carrier's log: the carrier's own account is the oracle."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from livekit import api
+
+from agents.testing import make_agent
+from calls.models import Call, CallEvent, Leg, LineSlot, PhoneNumber, SipTrunk
+from calls.services import dispatching
+from calls.services.commands import request_hang_up
+from calls.services.outbound import place_outbound
+from calls.testing import make_number, make_trunk
+from tenants.models import Tenant
+from tenants.scope import tenant_scope
+from tests.livekit.platform import Worker, call_as, call_is, in_db
+from tests.livekit.rig import Carrier, until
+
+QUICK = {"after_s": 0.2}
+BOOK = {
+    "numbers": {
+        "+12025550101": {"outcome": "refuse", "status": 486, "text": "Busy Here", **QUICK},
+        "+12025550102": {"outcome": "rings_out"},
+        "+12025550103": {"outcome": "refuse", "status": 603, "text": "Decline", **QUICK},
+        "+12025550104": {"outcome": "refuse", "status": 404, "text": "Not Found", **QUICK},
+        "+12025550105": {"outcome": "refuse", "status": 503, "text": "CPS limit exceeded", **QUICK},
+        "+12025550106": {"outcome": "refuse", "status": 401, "text": "Unauthorized", **QUICK},
+        "+12025550107": {"hangs_up_after_s": 2, **QUICK},
+        "+12025550108": {"then": {"kind": "tone", "token": 40}, **QUICK},
+        "+12025550109": {"outcome": "rings_out"},
+    }
+}
+
+
+@pytest.fixture
+def caller(transactional_db: None, make_tenant: Any, settings: Any, server: Any) -> Tenant:
+    """A tenant that may call numbers of the United States."""
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        setattr(settings, name, server.exports[name])
+    return make_tenant(timezone="America/New_York")
+
+
+@pytest.fixture
+async def number(caller: Tenant, lk: api.LiveKitAPI) -> AsyncIterator[PhoneNumber]:
+    """A number of the tenant's, over a trunk that the server knows."""
+    info = api.SIPOutboundTrunkInfo(name="out", address="sip.example.com", numbers=["+12025559001"])
+    made = await lk.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=info))
+
+    def prepare() -> PhoneNumber:
+        with tenant_scope(caller):
+            number = make_number(phone="+12025559001", trunk=make_trunk(cps=20))
+            SipTrunk.objects.update(livekit_id=made.sip_trunk_id)
+            return number
+
+    yield await in_db(prepare)
+    await lk.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=made.sip_trunk_id))
+
+
+@pytest.fixture
+def worker(caller: Tenant, server: Any) -> Iterator[Worker]:
+    with Worker(server) as running:
+        yield running
+
+
+async def dial(tenant: Tenant, to: str, **asked: Any) -> Call:
+    def place() -> Call:
+        with tenant_scope(tenant):
+            agent = make_agent(settings={"opening": {"greeting": "Hello there."}})
+            call = place_outbound(to=to, agent=agent, kind="outbound", override_gates="a test at any hour", **asked)
+            Call.objects.filter(pk=call.pk).update(ring_timeout_s=3)
+            return call
+
+    call = await in_db(place)
+    assert await in_db(dispatching.dispatch_due) == 1
+    return call
+
+
+async def left_behind(tenant: Tenant, lk: api.LiveKitAPI, call: Call) -> tuple[int, int]:
+    def lines() -> int:
+        with tenant_scope(tenant):
+            return LineSlot.objects.filter(call=call).count()
+
+    rooms = await lk.room.list_rooms(api.ListRoomsRequest(names=[call.room]))
+    return await in_db(lines), len(rooms.rooms)
+
+
+@pytest.mark.parametrize(
+    ("phone", "disposition", "reason"),
+    [
+        ("+12025550101", "busy", "busy"),
+        ("+12025550102", "no_answer", "no_answer"),
+        ("+12025550103", "rejected", "declined"),
+        ("+12025550104", "invalid_number", "unallocated"),
+        ("+12025550105", "failed", "carrier_limit"),
+        ("+12025550106", "failed", "trunk_credentials"),
+        ("+12025550107", "completed", "recipient_hung_up"),
+    ],
+)
+async def test_every_end_is_told_as_the_carrier_tells_it(carrier, caller, number, worker, lk, phone, disposition, reason):
+    call = await dial(caller, phone)
+    ended = await call_is(caller, call.pk, "ended", seconds=30)
+    assert (ended.disposition, ended.ended_reason) == (disposition, reason), ended.ended_detail
+    assert carrier.events(room=call.room).count("invite") == 1
+    deadline = time.monotonic() + 10
+    while (left := await left_behind(caller, lk, call)) != (0, 0):
+        assert time.monotonic() < deadline, left
+        await asyncio.sleep(0.2)
+
+    def facts() -> tuple[list[str], bool, bool]:
+        with tenant_scope(caller):
+            leg, kinds = Leg.objects.get(call=call), list(CallEvent.objects.filter(call=call).values_list("kind", flat=True))
+            return kinds, leg.ended_at is not None, SipTrunk.objects.get().stopped_at is not None
+
+    await call_is(caller, call.pk, "ended")
+    kinds, leg_ended, stopped = await in_db(facts)
+    assert kinds[:4] == ["queued", "dispatched", "claimed", "prepared"] or kinds[:3] == ["queued", "dispatched", "claimed"]
+    assert kinds.count("dialing") == 1
+    assert leg_ended
+    assert stopped == (reason == "trunk_credentials")
+
+
+async def test_the_person_hears_the_agent_and_is_heard(
+    carrier: Carrier, caller: Tenant, number: PhoneNumber, worker: Worker, lk: api.LiveKitAPI
+):
+    call = await dial(caller, "+12025550108")
+    running = await call_is(caller, call.pk, "in_progress")
+    assert running.answered_at
+    await until(lambda: carrier.events(room=call.room)[:3] == ["invite", "ringing", "answer"])
+
+    def hang_up() -> None:
+        with tenant_scope(caller):
+            request_hang_up(Call.objects.get(pk=call.pk), reason="Enough")
+
+    await in_db(hang_up)
+    ended = await call_is(caller, call.pk, "ended")
+    assert (ended.disposition, ended.ended_reason) == ("canceled", "canceled_by_user")
+    await until(lambda: carrier.events(room=call.room)[-1] == "end")
+
+
+async def test_a_call_that_is_canceled_while_it_rings_stops_ringing(
+    carrier: Carrier, caller: Tenant, number: PhoneNumber, worker: Worker, lk: api.LiveKitAPI
+):
+    call = await dial(caller, "+12025550109")
+
+    def long_ring() -> None:
+        with tenant_scope(caller):
+            Call.objects.filter(pk=call.pk).update(ring_timeout_s=30)
+
+    await in_db(long_ring)
+    await call_is(caller, call.pk, "ringing")
+
+    def hang_up() -> None:
+        with tenant_scope(caller):
+            request_hang_up(Call.objects.get(pk=call.pk))
+
+    await in_db(hang_up)
+    ended = await call_is(caller, call.pk, "ended", seconds=8)
+    assert (ended.disposition, ended.ended_reason) == ("canceled", "canceled_by_user")
+    await until(lambda: carrier.events(room=call.room)[-1] == "end", seconds=5)
+    assert (await call_as(caller, call.pk)).answered_at is None
