@@ -42,6 +42,11 @@ REASONS: Final[Mapping[str, str]] = {
     "connection_lost": "The connection to the phone was lost.",
     "no_capacity": "All lines or workers were taken.",
     "suspended": "The account takes no calls.",
+    "rejected_by_hook": "The number's hook rejected the call.",
+    "nobody_answers": "The number has no agent that could answer.",
+    "closed": "It was outside the number's hours, and a sentence was spoken.",
+    "forwarded": "The caller was put through to a number.",
+    "not_forwarded": "The caller could not be put through.",
     "expired": "No worker could take it before the time it had to begin by.",
 }
 

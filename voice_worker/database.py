@@ -18,7 +18,8 @@ def _thread() -> ThreadPoolExecutor:
 
 async def in_database(step: Callable[[], T], *, timeout_s: float | None = None) -> T:
     """Run a step that queries. Raises TimeoutError when it takes longer; it may finish later all the same."""
-    return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(_thread(), _closing, step), timeout_s)
+    async with asyncio.timeout(timeout_s):
+        return await asyncio.get_running_loop().run_in_executor(_thread(), _closing, step)
 
 
 def _closing(step: Callable[[], T]) -> T:

@@ -12,7 +12,7 @@ import structlog
 from django.db import Error as DatabaseError
 
 from calls.errors import UnknownHostError
-from calls.services.hosts import beat_host, register_host, retire_host
+from calls.services.hosts import beat_host, register_host, retire_host, return_host
 from voice_worker.database import in_database
 from voice_worker.spool import Spool
 
@@ -34,10 +34,13 @@ class Heartbeat:
 
     async def register(self) -> UUID:
         """Raises django.db.Error."""
-        name = f"{socket.gethostname()}:{os.getpid()}"
-        host = await in_database(partial(register_host, name=name, transport=self._transport, slots=self._slots))
+        host = await in_database(partial(register_host, name=self._name(), transport=self._transport, slots=self._slots))
         self.host_id = host.pk
         return host.pk
+
+    @staticmethod
+    def _name() -> str:
+        return f"{socket.gethostname()}:{os.getpid()}"
 
     async def run(self) -> None:
         """Beat for ever; a database that is away is told the next time."""
@@ -67,7 +70,11 @@ class Heartbeat:
             logger.warning("the host could not say goodbye", error=f"{type(error).__name__}: {error}")
 
     async def _register_again(self) -> None:
+        """Under the same id, which its jobs know it by."""
+        if self.host_id is None:
+            return
+        back = partial(return_host, host_id=self.host_id, name=self._name(), transport=self._transport, slots=self._slots)
         try:
-            await self.register()
-        except DatabaseError as error:
+            await in_database(back, timeout_s=_TIMEOUT_S)
+        except (DatabaseError, TimeoutError) as error:
             logger.warning("the host could not register", error=str(error))

@@ -39,6 +39,7 @@ def build_instructions(snapshot: CallSnapshot, *, tools: Sequence[str], at: date
         SAFETY,
         _guidance(tools),
         _today(snapshot, at=at),
+        _caller(snapshot.context),
         _variables(snapshot.variables),
     ]
     text = "\n\n".join(part for part in parts if part)
@@ -70,6 +71,15 @@ def _today(snapshot: CallSnapshot, *, at: datetime) -> str:
     local = at.astimezone(ZoneInfo(snapshot.timezone))
     clock = f"{local.hour % 12 or 12}:{local:%M} {'AM' if local.hour < 12 else 'PM'}"
     return f"Today is {local:%A}, {local.day} {local:%B %Y}; it is {clock} ({snapshot.timezone})."
+
+
+def _caller(context: Mapping[str, Any]) -> str:
+    """By a number, which can be forged: good for a friendly start, and never to be told."""
+    lines = [f"- Probably: {context['name']}"] if context.get("name") else []
+    lines += [f"- {call['at']}: {call['kind']} call, {call['disposition']}" for call in context.get("earlier_calls", ())]
+    lines += [f'- Left a message: "{text}"' for text in context.get("messages", ())]
+    told = "THE CALLER'S NUMBER WAS SEEN BEFORE (a number proves nothing: never read this out; use it only to understand):"
+    return "\n".join([told, *lines]) if lines else ""
 
 
 def _variables(variables: Mapping[str, Any]) -> str:

@@ -15,12 +15,15 @@ from livekit.agents import AgentServer, JobRequest
 from voice_worker import livekit_job
 from voice_worker.heartbeat import Heartbeat
 from voice_worker.job_process import prepare_forkserver
+from voice_worker.receiving import FULL
 from voice_worker.spool import Spool
 
 logger = structlog.get_logger(__name__)
 
 AGENT_NAME: Final = "voice-agent"
 CALLS_PER_CORE: Final = 5
+RESERVE: Final = 2
+"""Places beyond the slots for people who call in; on the last one they hear that all are busy."""
 SWEEP_S: Final = 3.0
 _NEEDED: Final[Mapping[str, str]] = {
     "LIVEKIT_URL": "wss://livekit.example.com",
@@ -84,19 +87,23 @@ def _server(*, slots: int, drain_s: float, host_id: str) -> AgentServer:
         port=0,
         max_retry=_RETRIES,
         # The default counts the machine's load, which neighbours cause as well.
-        load_fnc=lambda self: min(len(self.active_jobs) / slots, 1.0),
+        load_fnc=lambda self: min(len(self.active_jobs) / (slots + RESERVE), 1.0),
         load_threshold=0.99,
     )
-    server.rtc_session(livekit_job.hold, agent_name=AGENT_NAME, on_request=_accept, on_session_end=livekit_job.finish)
+    accept = partial(_accept, server, slots)
+    server.rtc_session(livekit_job.hold, agent_name=AGENT_NAME, on_request=accept, on_session_end=livekit_job.finish)
     return server
 
 
-async def _accept(request: JobRequest) -> None:
-    if livekit_job.call_id_of(request.job.metadata) is None:
+async def _accept(server: AgentServer, slots: int, request: JobRequest) -> None:
+    task, running = livekit_job.task_of(request.job.metadata), len(server.active_jobs)
+    most = slots + RESERVE if task and task.is_inbound else slots
+    if task is None or running >= most:
         # Another worker may know what to do with it.
         await request.reject(terminate=False)
         return
-    await request.accept(name=AGENT_NAME, identity=f"agent-{request.job.id}")
+    last = task.is_inbound and running >= most - 1
+    await request.accept(name=AGENT_NAME, identity=f"{FULL if last else 'agent-'}{request.job.id}")
 
 
 async def _run_until_stopped(server: AgentServer) -> None:

@@ -62,6 +62,11 @@ async def build_stages(settings: VersionSettings) -> Stages:
     return built
 
 
+def build_voice(settings: VersionSettings) -> tts.TTS:
+    """The voice alone, for something that is only said. Raises ProviderConfigError."""
+    return registry.build_tts(_speaking(settings))
+
+
 async def build_mind(settings: VersionSettings) -> llm.LLM:
     """The one stage a chat needs. Raises ProviderConfigError, with what is missing and how to mend it."""
     brain = _brain(settings.brain)

@@ -115,8 +115,10 @@ class Orders:
         self._woken.set()
         look = partial(self._look, asyncio.get_running_loop(), heed)
         while True:
+            # asyncio.wait_for would lose a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._woken.wait()
             self._woken.clear()
             try:
                 self.features = await in_database(look, timeout_s=_POLL_TIMEOUT_S)

@@ -4,7 +4,7 @@ from agents.liquid import render as render_liquid
 from agents.services.agents import archive_agent, change_agent, create_agent, duplicate_agent, restore_agent
 from agents.services.compiling import compile_version
 from agents.services.overriding import override_settings
-from agents.services.variables import DEFAULT_VARIABLES, check_variables, default_variables
+from agents.services.variables import DEFAULT_VARIABLES, check_variables, default_variables, lenient_variables
 from agents.services.versions import change_draft, publish, roll_back, save_draft, start_draft
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "create_agent",
     "default_variables",
     "duplicate_agent",
+    "lenient_variables",
     "override_settings",
     "publish",
     "render_liquid",

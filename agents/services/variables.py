@@ -40,6 +40,18 @@ def check_variables(compiled: Mapping[str, Any], given: Mapping[str, object]) ->
     return {variable.name: _value(variable, given.get(variable.name)) for variable in declared}
 
 
+def lenient_variables(compiled: Mapping[str, Any], given: Mapping[str, object]) -> dict[str, Value]:
+    """`check_variables` for a call that must not fail: what is unknown or does not fit is left out, what is missing is empty."""
+    values: dict[str, Value] = {}
+    for raw in compiled["settings"]["variables"]:
+        variable = Variable.model_validate(raw)
+        try:
+            values[variable.name] = _value(variable, given.get(variable.name))
+        except (InvalidVariableError, MissingVariableError):
+            values[variable.name] = None
+    return values
+
+
 def typed_value(variable: Variable, value: object) -> Value:
     """`value` as the variable's type. Raises InvalidVariableError."""
     if variable.type == "boolean":

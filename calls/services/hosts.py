@@ -19,6 +19,17 @@ def register_host(*, name: str, transport: str, slots: int) -> WorkerHost:
     )
 
 
+def return_host(*, host_id: UUID, name: str, transport: str, slots: int) -> None:
+    """Serve again under the same id, after having been taken for gone. Calls that were given up meanwhile stay so."""
+    now = database_now()
+    fresh = {"name": name, "transport": WorkerHost.Transport(transport), "slots": slots, "started_at": now, "last_beat_at": now}
+    WorkerHost.objects.update_or_create(
+        pk=host_id,
+        defaults={"retired_at": None, "last_beat_at": now, "previous_beat_at": None, "job_ids": [], "previous_job_ids": []},
+        create_defaults=fresh,
+    )
+
+
 def beat_host(*, host_id: UUID, job_ids: Collection[str] = (), spooled_call_ids: Collection[UUID] = ()) -> None:
     """Say that the host lives, which jobs run in it and for which calls it still has records to hand in.
 

@@ -1,5 +1,6 @@
 """The telephone numbers of the tenant in scope: adding, routing, releasing. LiveKit follows what is written here."""
 
+import base64
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def rotate_hook_secret(*, number: PhoneNumber, actor: User | None = None) -> str
 
 
 def new_hook_secret() -> str:
-    return f"whsec_{secrets.token_urlsafe(32)}"
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 def _only(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -107,9 +107,9 @@ def plan_call(
 @transaction.atomic
 def queue_call(plan: Plan) -> Call:
     """Store a planned call. Raises TenantNotActiveError and CallLimitError."""
-    tenant = _admit()
+    tenant = admit()
     call, body = plan.call, plan.body
-    call.snapshot = _snapshot(body)
+    call.snapshot = snapshot_of(body)
     call.max_duration_s = _longest_s(call, body)
     call.currency = tenant.currency
     call.created_at = database_now()
@@ -155,8 +155,9 @@ def _livemode(kind: Kind, version: AgentVersion, wanted: bool | None, persona: s
     return possible if wanted is None else wanted
 
 
-def _admit() -> Tenant:
-    """The tenant, locked so that its calls are admitted one at a time; no_key lets rows that refer to it be written."""
+def admit() -> Tenant:
+    """The tenant, locked so that its calls are admitted one at a time. Raises TenantNotActiveError and CallLimitError."""
+    # With no_key rows that refer to it can be written meanwhile.
     Tenant.objects.select_for_update(no_key=True).get(pk=current_tenant_id())
     tenant = require_new_work()
     allowed = effective_limits().max_open_calls
@@ -165,7 +166,8 @@ def _admit() -> Tenant:
     return tenant
 
 
-def _snapshot(body: Mapping[str, Any]) -> ConfigSnapshot:
+def snapshot_of(body: Mapping[str, Any]) -> ConfigSnapshot:
+    """The row that holds this document; equal ones share it."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     snapshot: ConfigSnapshot

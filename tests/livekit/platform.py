@@ -13,6 +13,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import connection, connections
 
 from calls.models import Call
@@ -38,6 +39,7 @@ class Worker:
             "VP_FILES": str(self.folder / "files"),
             "DJANGO_SETTINGS_MODULE": "tests.fakes.worker_settings",
             "PYTHONPATH": str(PROJECT),
+            "FIELD_ENCRYPTION_KEYS": ",".join(settings.FIELD_ENCRYPTION_KEYS),
             **environment,
         }
         self.process = self._start()

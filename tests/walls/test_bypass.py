@@ -16,6 +16,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "calls/services/dialing.py": "a call may go out by a trunk of the agency",
         "calls/services/dispatching.py": "gives out waiting calls of every tenant, enters the scope of each",
         "calls/services/gates.py": "an agency's suppressions hold for its customers too",
+        "calls/services/inbound.py": "finds the tenant of a number",
         "calls/services/lines.py": "counts the lines of every tenant that shares a trunk",
         "calls/services/local_queue.py": "a host takes the oldest waiting calls, whose ever they are",
         "calls/services/sweeps.py": "finds calls of every tenant that need an end, enters the scope of each",

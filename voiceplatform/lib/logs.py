@@ -1,5 +1,7 @@
 """Structured logging: every line carries the tenant, call and request ids that are bound at that moment."""
 
+import logging
+import sys
 from typing import Any
 
 import structlog
@@ -42,3 +44,19 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["console"], "level": level},
     }
+
+
+def to_plain_record(record: logging.LogRecord) -> bool:
+    """A filter that turns what structlog made into text, for a handler that sends records to another process."""
+    if isinstance(record.msg, dict):
+        facts = dict(record.msg)
+        event = str(facts.pop("event", ""))
+        for name in ("level", "logger", "timestamp"):
+            facts.pop(name, None)
+        if facts.pop("exc_info", None) and record.exc_info is None:
+            record.exc_info = sys.exc_info()
+        record.msg = " ".join([event, *(f"{key}={value!r}" for key, value in facts.items())])
+        record.args = None
+        for name in ("_logger", "_name", "_from_structlog"):
+            record.__dict__.pop(name, None)
+    return True
