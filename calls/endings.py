@@ -16,6 +16,7 @@ REASONS: Final[Mapping[str, str]] = {
     "provider_error": "A provider of speech or language failed for good.",
     "no_worker": "No worker took the call.",
     "worker_lost": "The worker that held the call stopped answering; what was said until then is kept.",
+    "room_lost": "The call's room was gone from the LiveKit server; what was said until then is kept.",
     "worker_shutdown": "The worker that held the call was shut down.",
     "config_error": "The agent's settings could not be used.",
     "model_missing": "A model the agent needs is not on the worker's machine.",

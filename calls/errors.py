@@ -64,6 +64,34 @@ class NoLineError(CallNotPlacedError):
         super().__init__(sentence)
 
 
+class LiveKitError(CallsError):
+    """The LiveKit server did not do what it was asked."""
+
+
+class NoLiveKitError(LiveKitError):
+    """The settings name no LiveKit server."""
+
+
+class LiveKitDownError(LiveKitError):
+    """The server cannot be reached or did not answer in time; whether it has done it is not known."""
+
+
+class LiveKitRefusedError(LiveKitError):
+    """The server said no, in its own words; `code` is its code, e.g. not_found."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        self.code = code
+        super().__init__(sentence)
+
+
+class ForgedEventError(CallsError):
+    """A provider's message is not signed as it must be."""
+
+
+class UnusableEventError(CallsError):
+    """A provider's message is of no use, or too far from now."""
+
+
 class CallEndedError(CallsError):
     """The call has ended already."""
 

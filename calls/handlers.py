@@ -7,12 +7,21 @@ from typing import Any
 from agents.models import Agent, AgentVersion
 from calls.models import Call, Message, Recording
 from calls.services import imports
+from calls.telephony import client, rooms
 from tenants.jobs import LEADS, SUPPRESSIONS, job_handler
-from tenants.outbox import Event, Payload, payload_builder
+from tenants.outbox import Event, Payload, payload_builder, subscriber
 from voiceplatform.lib.ids import to_public_id
 
 job_handler(LEADS, imports.IMPORT_LEADS)
 job_handler(SUPPRESSIONS, imports.IMPORT_SUPPRESSIONS)
+
+
+@subscriber("calls.close_room", topic="call.ended", writes_rows_only=False)
+def close_room(event: Event) -> None:
+    """Whoever is still in the room of an ended call is hung up."""
+    call = Call.objects.filter(pk=event.object_id, transport=Call.Transport.LIVEKIT).exclude(room="").first()
+    if call is not None and client.is_configured():
+        rooms.close_room(call.room)
 
 
 @payload_builder("call.queued", event_type="call.queued")

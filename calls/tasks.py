@@ -1,9 +1,14 @@
 """Celery entry points of the calls app."""
 
+import structlog
 from celery import shared_task
 
+from calls.errors import LiveKitError
 from calls.services import dispatching, sweeps
+from calls.telephony import events, mirroring, rooms
 from tenants.celery_tasks import SystemTask
+
+logger = structlog.get_logger(__name__)
 
 
 @shared_task(base=SystemTask)
@@ -17,3 +22,31 @@ def dispatch_calls() -> None:
     """Runs when a call is placed or a line becomes free, and every few seconds."""
     dispatching.dispatch_due()
     dispatching.dispatch_again()
+
+
+@shared_task(base=SystemTask)
+def sync_telephony() -> None:
+    """Runs after changes and every few seconds; does nothing while another one runs."""
+    try:
+        mirroring.sync_all()
+    except LiveKitError as error:
+        logger.warning("trunks and numbers were not brought to LiveKit", error=str(error))
+
+
+@shared_task(base=SystemTask)
+def reconcile_rooms() -> None:
+    """Runs every few seconds; safe to run any number of times at once."""
+    try:
+        rooms.reconcile_rooms()
+    except LiveKitError as error:
+        logger.warning("rooms were not compared with calls", error=str(error))
+
+
+@shared_task(base=SystemTask)
+def handle_provider_events() -> None:
+    events.handle_events()
+
+
+@shared_task(base=SystemTask)
+def forget_old_provider_events() -> None:
+    events.forget_old_events()

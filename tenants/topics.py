@@ -12,7 +12,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "agent.published": (WEBHOOKS,),
     "call.queued": (WEBHOOKS,),
     "call.in_progress": (WEBHOOKS,),
-    "call.ended": (),
+    "call.ended": ("calls.close_room",),
     "call.finalized": ("analytics.roll_up_call", WEBHOOKS),
     "call.repriced": ("analytics.reprice_call",),
     "message.taken": (WEBHOOKS,),

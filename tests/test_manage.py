@@ -44,8 +44,9 @@ def test_a_database_that_does_not_answer_is_told_with_the_way_out(command: tuple
 
 
 def test_the_doctor_examines_the_rest_without_a_database() -> None:
-    done = manage("doctor", DATABASE_URL=NOBODY, REDIS_URL="redis://127.0.0.1:9/0", VP_SPEECH_URL="http://127.0.0.1:9")
+    nowhere = {"REDIS_URL": "redis://127.0.0.1:9/0", "VP_SPEECH_URL": "http://127.0.0.1:9", "LIVEKIT_URL": "ws://127.0.0.1:9"}
+    done = manage("doctor", DATABASE_URL=NOBODY, **nowhere)
     assert done.returncode == 1
     found = dict(line.split()[1::-1] for line in done.stdout.splitlines() if not line.startswith(" ") and len(line.split()) > 1)
-    expected = {"database": "FAIL", "broker": "FAIL", "spool": "ok", "recordings": "ok", "speech": "FAIL"}
+    expected = {"database": "FAIL", "broker": "FAIL", "spool": "ok", "recordings": "ok", "speech": "FAIL", "livekit": "FAIL"}
     assert {name: found.get(name) for name in expected} == expected

@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 from livekit.agents import AgentServer, JobRequest
 
+from calls.telephony.names import AGENT_NAME
 from voice_worker import livekit_job
 from voice_worker.heartbeat import Heartbeat
 from voice_worker.job_process import prepare_forkserver
@@ -20,7 +21,6 @@ from voice_worker.spool import Spool
 
 logger = structlog.get_logger(__name__)
 
-AGENT_NAME: Final = "voice-agent"
 CALLS_PER_CORE: Final = 5
 RESERVE: Final = 2
 """Places beyond the slots for people who call in; on the last one they hear that all are busy."""

@@ -19,10 +19,16 @@ from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
+from livekit import api
 
-from calls.models import WorkerHost
+from calls.clock import database_now
+from calls.errors import LiveKitError
+from calls.models import ProviderEvent, WorkerHost
+from calls.telephony.client import connected, is_configured
+from calls.telephony.standing import standing
 
 HOST_SILENCE = timedelta(seconds=15)
+CLOCKS_APART_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,9 @@ def examine() -> Iterator[Finding]:
     """Check each dependency in the order in which others need it."""
     database = _database()
     yield database
-    checks: list[Callable[[], Finding]] = [_broker, _spool, _storage, _mail, _speech, _brain]
+    checks: list[Callable[[], Finding]] = [_broker, _spool, _storage, _mail, _speech, _brain, _livekit]
     if database.ok:
-        checks = [_migrations, *checks, _hosts]
+        checks = [_migrations, _clocks, *checks, *([_telephony, _hook] if is_configured() else []), _hosts]
     for check in checks:
         yield check()
 
@@ -124,6 +130,49 @@ def _brain() -> Finding:
     if isinstance(answer, str):
         return Finding("brain", ok=False, detail=answer, fix="Start it with make run; its log is in VP_HOME/logs/brain.log")
     return Finding("brain", ok=True, detail="answers")
+
+
+def _livekit() -> Finding:
+    if not is_configured():
+        return Finding("livekit", ok=True, detail="no LiveKit server, so no phones (LIVEKIT_URL is empty)")
+    try:
+        with connected(timeout_s=5) as livekit:
+            rooms = livekit.ask(lambda lk: lk.room.list_rooms(api.ListRoomsRequest()), again=True).rooms
+    except LiveKitError as error:
+        fix = "Check LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, and that the server runs"
+        return Finding("livekit", ok=False, detail=str(error), fix=fix)
+    return Finding("livekit", ok=True, detail=f"{settings.LIVEKIT_URL} answers and takes our key, {len(rooms)} rooms")
+
+
+def _telephony() -> Finding:
+    try:
+        found = standing()
+    except LiveKitError:
+        return Finding("telephony", ok=False, detail="not known while the LiveKit server is away", fix="See livekit above")
+    detail = f"trunks: {found.trunks}, numbers: {found.numbers}"
+    if found.drifts:
+        detail += f"; changed by others on the server in the last day and put right: {' '.join(found.drifts[:3])}"
+    if found.troubles:
+        fix = "Celery and its beat bring them there every 15 s: see that both run, and do what the sentence says"
+        return Finding("telephony", ok=False, detail=f"{detail}; {'; '.join(found.troubles[:5])}", fix=fix)
+    return Finding("telephony", ok=True, detail=f"{detail}, all on the LiveKit server")
+
+
+def _hook() -> Finding:
+    """A hint: calls go on without the server's messages."""
+    last = ProviderEvent.objects.order_by("-received_at").first()
+    if last is None:
+        where = f"{settings.VP_WEB_URL}/hooks/livekit"
+        return Finding("livekit hook", ok=True, detail=f"no message yet; webhook.urls of the server should name {where}")
+    return Finding("livekit hook", ok=True, detail=f"last message {last.received_at:%Y-%m-%d %H:%M:%S} UTC ({last.kind})")
+
+
+def _clocks() -> Finding:
+    before = timezone.now()
+    theirs = database_now()
+    off = (theirs - (before + (timezone.now() - before) / 2)).total_seconds()
+    detail = f"the database's clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} this machine's"
+    return Finding("clocks", ok=abs(off) < CLOCKS_APART_S, detail=detail, fix="Let both machines take their time from NTP")
 
 
 def _hosts() -> Finding:

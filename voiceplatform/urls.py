@@ -3,6 +3,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import include, path
 
+from calls import hooks
 from voiceplatform import health
 from voiceplatform.admin.feature_history import history_page
 from voiceplatform.admin.feature_matrix import feature_matrix
@@ -17,6 +18,7 @@ def home(_request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("", home, name="home"),
     path("api/", include("voiceplatform.api.urls")),
+    path("hooks/livekit", hooks.livekit, name="livekit-hook"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("admin/tenant/", admin.site.admin_view(tenant_switcher), name="tenant-switcher"),

@@ -1,3 +1,3 @@
-from calls.admin import calls, hosts, messages, people, windows
+from calls.admin import calls, hosts, messages, people, provider_events, windows
 
-__all__ = ["calls", "hosts", "messages", "people", "windows"]
+__all__ = ["calls", "hosts", "messages", "people", "provider_events", "windows"]

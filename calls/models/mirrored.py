@@ -8,7 +8,7 @@ from django.db import models
 class Mirrored(models.Model):
     """`synced_at` is when the server last had what the row says; `sync_error` why it does not have it.
 
-    `drift` says what the server had instead when the reconciler last looked, e.g. because somebody changed it by hand.
+    `drift` says what the server had instead at `drifted_at`, e.g. because somebody changed it by hand; it was put right.
     """
 
     unversioned: ClassVar[frozenset[str]] = frozenset({"livekit_id", "synced_at", "sync_error", "drift", "drifted_at"})

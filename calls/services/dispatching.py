@@ -11,11 +11,10 @@ from django.db.models import Q
 
 from calls import lifecycle
 from calls.clock import database_now
-from calls.errors import NoLineError
+from calls.errors import LiveKitError, NoLineError
 from calls.models import Call, CallEvent
 from calls.services.dialing import usable_trunk
 from calls.services.lines import reserve_line
-from calls.telephony.client import LiveKitError
 from calls.telephony.dispatches import dispatch_job
 from tenants.scope import tenant_scope
 

@@ -16,6 +16,7 @@ from voiceplatform.lib.ids import InvalidIdError, from_public_id, uuid7
 from voiceplatform.lib.metadata import MOST_METADATA
 from voiceplatform.lib.outbound_http import OutboundError, outbound_client
 from voiceplatform.lib.phone import InvalidPhoneError, to_e164
+from voiceplatform.lib.secrets import SecretError
 
 BUDGET_S: Final = 2.0
 
@@ -72,12 +73,12 @@ def ask_hook(number: PhoneNumber, caller: str, context: Mapping[str, Any]) -> Ho
         "User-Agent": "voiceplatform-webhooks/1",
         "Webhook-Id": message_id,
         "Webhook-Timestamp": str(int(now.timestamp())),
-        "Webhook-Signature": Webhook(number.hook_secret.reveal()).sign(message_id, now, body),
     }
     client = replace(outbound_client(), deadline_s=BUDGET_S, connect_s=min(BUDGET_S, 1.0))
     try:
+        headers["Webhook-Signature"] = Webhook(number.hook_secret.reveal()).sign(message_id, now, body)
         answer = client.post(number.hook_url, body=body.encode(), headers=headers)
-    except OutboundError as error:
+    except (OutboundError, SecretError) as error:
         return HookAttempt(at=now, duration_ms=_since(now), decision=Decision(), problem=str(error)[:300])
     told = HookAttempt(at=now, duration_ms=answer.duration_ms, decision=Decision(), status=answer.status)
     if answer.status != 200:

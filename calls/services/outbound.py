@@ -13,6 +13,7 @@ from calls.services.dialing import usable_trunk
 from calls.services.gates import OPEN_CALL, check_person
 from calls.services.placing import Asked, plan_call, queue_call
 from calls.services.timing import WAITS
+from calls.telephony.names import OUTBOUND_PREFIX
 from tenants.lifecycle import require_new_work
 
 _NO_LINE: Final = "There is no number to call from. Add a trunk and a number first; until then, place simulated calls."
@@ -39,7 +40,7 @@ def place_outbound(*, to: str, from_number: PhoneNumber | None = None, override_
     usable_trunk(number.grant)
     call.phone, call.number, call.grant = verdict.phone, number, number.grant
     call.overridden_gates = list(verdict.overridden)
-    call.room = f"out-{call.pk.hex}"
+    call.room = f"{OUTBOUND_PREFIX}{call.pk.hex}"
     call.not_after = call.not_after or when + WAITS
     try:
         with transaction.atomic():

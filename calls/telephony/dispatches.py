@@ -1,14 +1,12 @@
 """Asking for a worker."""
 
 import json
-from typing import Final
 from uuid import UUID
 
 from livekit import api
 
-from calls.telephony.client import ask
-
-AGENT_NAME: Final = "voice-agent"
+from calls.telephony.client import connected
+from calls.telephony.names import AGENT_NAME
 
 
 def dispatch_job(*, room: str, call_id: UUID) -> None:
@@ -17,8 +15,5 @@ def dispatch_job(*, room: str, call_id: UUID) -> None:
     Success says only that the server was asked: without a free worker it forgets about it.
     """
     request = api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=room, metadata=json.dumps({"call_id": str(call_id)}))
-
-    async def work(client: api.LiveKitAPI) -> None:
-        await client.agent_dispatch.create_dispatch(request)
-
-    ask(work)
+    with connected() as livekit:
+        livekit.ask(lambda lk: lk.agent_dispatch.create_dispatch(request))

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from calls.models import ProviderEvent
 from tenants.models import OutboxDelivery, Tenant, User
 from tenants.scope import tenant_scope
 from tests.admin.conftest import House
@@ -15,6 +16,7 @@ LISTS = {
     "calls_call": "view_call",
     "calls_message": "view_message",
     "calls_workerhost": "view_workerhost",
+    "calls_providerevent": "view_providerevent",
     "calls_lead": "view_lead",
     "calls_suppression": "view_suppression",
     "calls_callingwindow": "view_callingwindow",
@@ -96,6 +98,23 @@ def test_the_console_asks_strangers_to_sign_in(client: Client, house: House) -> 
         assert response.status_code == 302
         assert response["Location"].startswith(reverse("admin:login"))
     assert "Staff console" in client.get(reverse("admin:login")).content.decode()
+
+
+def test_what_a_provider_told_is_seen_where_its_call_is(
+    root: Client, root_of: Callable[[Tenant], Client], house: House, foreign: House
+) -> None:
+    now, url = timezone.now(), reverse("admin:calls_providerevent_changelist")
+    for number, call in enumerate([house.call, foreign.call, None]):
+        given = {"event_id": f"EV_{number}", "kind": "room_finished", "room": f"in_+1202555000{number}", "at": now}
+        event = ProviderEvent.objects.create(provider="livekit", received_at=now, call_id=call.pk if call else None, **given)
+        page = reverse("admin:calls_providerevent_change", args=[event.pk])
+        assert root.get(page).status_code == 200
+        assert root_of(house.tenant).get(page).status_code == (200 if call is house.call else 404)
+    shown = [
+        [f"in_+1202555000{number}" in client.get(url).content.decode() for number in range(3)]
+        for client in (root, root_of(house.tenant))
+    ]
+    assert shown == [[True, True, True], [True, False, False]]
 
 
 def test_records_cannot_be_added_changed_or_deleted(root_of: Callable[[Tenant], Client], house: House) -> None:

@@ -4,12 +4,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from livekit import api
 
+from calls.errors import LiveKitError
+from calls.telephony.client import LiveKit, connected
+from calls.telephony.holdings import INBOUND, OUTBOUND, RULE, Holdings
 from tests.livekit.rig import Carrier, Phones
 from voiceplatform.embedded.livekit import program
 from voiceplatform.embedded.services import SERVICES
@@ -70,3 +74,24 @@ async def phones(lk: api.LiveKitAPI, server: Supervisor) -> AsyncIterator[Phones
     await phones.open()
     yield phones
     await phones.close()
+
+
+@pytest.fixture
+def livekit(server: Supervisor, settings: Any) -> Iterator[LiveKit]:
+    """The platform's own connection, with no trunk, rule or room on the server before and after the test."""
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        setattr(settings, name, server.exports[name])
+    with connected() as livekit:
+        _empty(livekit)
+        yield livekit
+        _empty(livekit)
+
+
+def _empty(livekit: LiveKit) -> None:
+    for kind in (RULE, INBOUND, OUTBOUND):
+        held = Holdings(livekit, kind)
+        for item_id in list(held.items):
+            held.delete(item_id)
+    for room in livekit.ask(lambda lk: lk.room.list_rooms(api.ListRoomsRequest()), again=True).rooms:
+        with suppress(LiveKitError):  # it may have closed meanwhile
+            livekit.ask(lambda lk, name=room.name: lk.room.delete_room(api.DeleteRoomRequest(room=name)))

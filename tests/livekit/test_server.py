@@ -82,6 +82,8 @@ def test_the_broker_is_named_with_all_its_parts():
     made = configuration(port=1, tcp_port=2, udp_port=3, key="k", secret="s", redis_url="rediss://u:p%40@h:6380/2")
     assert made["redis"] == {"address": "h:6380", "db": 2, "username": "u", "password": "p@", "use_tls": True}
     assert "webhook" not in made
+    made = configuration(port=1, tcp_port=2, udp_port=3, key="k", secret="s", redis_url="redis://h", web_url="http://w:8000/")
+    assert made["webhook"] == {"api_key": "k", "urls": ["http://w:8000/hooks/livekit"]}
 
 
 async def test_without_a_carrier_the_command_line_says_so(server: Supervisor):

@@ -21,6 +21,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "calls/services/local_queue.py": "a host takes the oldest waiting calls, whose ever they are",
         "calls/services/sweeps.py": "finds calls of every tenant that need an end, enters the scope of each",
         "calls/services/trunks.py": "an agency's trunk is granted to its customers",
+        "calls/telephony/events.py": "finds the call, of whatever tenant, in whose room something happened",
+        "calls/telephony/mirroring.py": "finds trunks and numbers of every tenant, enters the scope of each",
+        "calls/telephony/rooms.py": "finds calls of every tenant by their rooms, enters the scope of each",
+        "calls/telephony/standing.py": "compares trunks and numbers of every tenant with the LiveKit server",
         "integrations/services/deliveries.py": "forgets old webhook deliveries of every tenant",
         "integrations/services/sweeps.py": "finds endpoints of every tenant with something to send, wakes a task in its scope",
         "tenants/models/base.py": "declares it",
@@ -47,6 +51,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "connection.cursor": {
         "calls/clock.py": "asks the database for the time",
         "calls/services/pacing.py": "takes a trunk's turn in one statement, on the database's clock",
+        "calls/telephony/mirroring.py": "takes a lock, so that one reconciler runs",
         "tenants/api/idempotency.py": "takes a lock that is named after the tenant in scope",
         "tenants/outbox.py": "counts an object's events, with the tenant in scope",
         "tenants/services/requests.py": "a line of the log does not wait for the disk",

@@ -59,6 +59,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         "Operations",
         [
             ("Worker hosts", "dns", "admin:calls_workerhost_changelist", "calls.view_workerhost"),
+            ("LiveKit events", "cell_tower", "admin:calls_providerevent_changelist", "calls.view_providerevent"),
             ("Jobs", "pending_actions", "admin:tenants_job_changelist", "tenants.view_job"),
             ("Outbox", "outbox", "admin:tenants_outboxdelivery_changelist", "tenants.view_outboxdelivery"),
             ("Audit", "policy", "admin:tenants_auditevent_changelist", "tenants.view_auditevent"),

@@ -6,7 +6,7 @@ from typing import Any
 from voiceplatform.settings import env
 from voiceplatform.settings.api import DRF_STANDARDIZED_ERRORS, REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401
 from voiceplatform.settings.base import *  # noqa: F403
-from voiceplatform.settings.base import BASE_DIR, DATABASES, REDIS_URL
+from voiceplatform.settings.base import BASE_DIR, DATABASES, LIVEKIT_URL, REDIS_URL
 from voiceplatform.settings.base import INSTALLED_APPS as SHARED_APPS
 from voiceplatform.settings.base import STORAGES as SHARED_STORAGES
 from voiceplatform.settings.unfold import UNFOLD  # noqa: F401
@@ -114,5 +114,16 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "webhooks-sweep": {"task": "integrations.tasks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "webhooks-log": {"task": "integrations.tasks.forget_old_deliveries", "schedule": 3600.0, "options": {"expires": 3600}},
     "calls-dispatch": {"task": "calls.tasks.dispatch_calls", "schedule": 5.0, "options": {"expires": 5}},
+    "provider-events-log": {
+        "task": "calls.tasks.forget_old_provider_events",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "calls-sweep": {"task": "calls.tasks.sweep_calls", "schedule": 5.0, "options": {"expires": 5}},
 }
+if LIVEKIT_URL:
+    CELERY_BEAT_SCHEDULE |= {
+        "telephony-sync": {"task": "calls.tasks.sync_telephony", "schedule": 15.0, "options": {"expires": 15}},
+        "rooms-sweep": {"task": "calls.tasks.reconcile_rooms", "schedule": 10.0, "options": {"expires": 10}},
+        "provider-events": {"task": "calls.tasks.handle_provider_events", "schedule": 10.0, "options": {"expires": 10}},
+    }

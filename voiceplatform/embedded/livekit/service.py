@@ -11,9 +11,13 @@ from voiceplatform.embedded.ready import answers
 from voiceplatform.embedded.service import Context, Launch, Service
 
 
-def configuration(*, port: int, tcp_port: int, udp_port: int, key: str, secret: str, redis_url: str) -> dict[str, Any]:
-    """What the server reads."""
+def configuration(
+    *, port: int, tcp_port: int, udp_port: int, key: str, secret: str, redis_url: str, web_url: str = ""
+) -> dict[str, Any]:
+    """What the server reads. With `web_url` it tells that web process what happens in its rooms."""
+    hook = {"webhook": {"api_key": key, "urls": [f"{web_url.rstrip('/')}/hooks/livekit"]}} if web_url else {}
     return {
+        **hook,
         "port": port,
         "bind_addresses": ["127.0.0.1"],
         "keys": {key: secret},
@@ -58,6 +62,7 @@ def _launch(context: Context) -> Launch:
         key=secrets.livekit_api_key,
         secret=secrets.livekit_api_secret,
         redis_url=redis_url,
+        web_url=known.get("VP_WEB_URL", ""),
     )
     file = home.run / "livekit.json"
     write_private(file, json.dumps(config, indent=1))  # JSON is YAML; a command line could be read by every user

@@ -1,0 +1,98 @@
+"""Rooms on the LiveKit server: ended with their calls; and calls whose room is gone while nobody is left to end them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from livekit import api
+
+from calls import lifecycle
+from calls.clock import database_now
+from calls.errors import LiveKitRefusedError
+from calls.models import Call
+from calls.services.sweeps import Gone
+from calls.telephony.client import NOT_FOUND, LiveKit, connected, is_configured
+from calls.telephony.names import is_room_of_ours
+from tenants.scope import tenant_scope
+
+logger = structlog.get_logger(__name__)
+
+UNKNOWN_FOR: Final = timedelta(seconds=60)
+LOST_FOR: Final = timedelta(seconds=15)
+_CLOSE_WITHIN_S: Final = 4.0
+
+Status = Call.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How many rooms were closed and how many calls ended."""
+
+    closed: int = 0
+    lost: int = 0
+
+
+def close_room(room: str) -> bool:
+    """Hang up everybody in it. False when it was closed already. Raises LiveKitError."""
+    with connected(timeout_s=_CLOSE_WITHIN_S) as livekit:
+        return _close(livekit, room)
+
+
+def reconcile_rooms(*, now: datetime | None = None) -> Reconciled | None:
+    """Compare rooms with calls, once, for all tenants. Needs no scope. None without a server; raises LiveKitError.
+
+    A room is closed when its call has ended, or when it has had none for a minute; rooms that others have made are left
+    alone, and so is the room of two people whom an agent has connected. A call is ended here only when its room and its
+    job are gone: a job that lives ends its call itself.
+    """
+    if not is_configured():
+        return None
+    with connected() as livekit:
+        listed = livekit.ask(lambda lk: lk.room.list_rooms(api.ListRoomsRequest()), again=True).rooms
+        now = now or database_now()
+        closed = sum(_close(livekit, room.name) for room in listed if is_room_of_ours(room.name) and _is_needless(room, now))
+    return Reconciled(closed=closed, lost=_end_lost({room.name for room in listed}, now))
+
+
+def _close(livekit: LiveKit, room: str) -> bool:
+    try:
+        livekit.ask(lambda lk: lk.room.delete_room(api.DeleteRoomRequest(room=room)), again=True)
+    except LiveKitRefusedError as error:
+        if error.code == NOT_FOUND:
+            return False
+        raise
+    logger.info("a room was closed", room=room)
+    return True
+
+
+def _is_needless(room: Any, now: datetime) -> bool:
+    """Asked right before it is closed: a job may have noted its call since the rooms were listed."""
+    status = Call.all_objects.filter(room=room.name).values_list("status", flat=True).first()
+    if status is not None:
+        return bool(status == Status.ENDED)
+    return bool(now.timestamp() - room.creation_time >= UNKNOWN_FOR.total_seconds())
+
+
+def _end_lost(rooms: set[str], now: datetime) -> int:
+    begun = Call.all_objects.filter(status=Status.IN_PROGRESS, transport=Call.Transport.LIVEKIT)
+    held = begun.filter(claimed_at__lte=now - LOST_FOR).exclude(job_id=lifecycle.UNCLAIMED).exclude(room="")
+    roomless = [
+        call for call in held.only("pk", "tenant_id", "room", "host_id", "job_id", "claimed_at") if call.room not in rooms
+    ]
+    if not roomless:
+        return 0
+    gone = Gone.at(now)
+    return sum(_end(call, now) for call in roomless if gone.job(call))
+
+
+def _end(call: Call, now: datetime) -> bool:
+    with tenant_scope(call.tenant_id):
+        return lifecycle.end(
+            call_id=call.pk,
+            disposition=Call.Disposition.FAILED,
+            ended_reason="room_lost",
+            at=now,
+            detail=f"Job {call.job_id} is gone.",
+            job_id=call.job_id,
+        )
