@@ -8,9 +8,9 @@ from django.urls import include, path
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
 
-from calls.api.serializers import KEPT_RECORDINGS, CallSerializer
+from calls.api.serializers import KEPT_LEGS, KEPT_RECORDINGS, CallSerializer
 from calls.api.views import CallViewSet
-from calls.models import Call, Recording
+from calls.models import Call, Leg, Recording
 from tenants.scope import tenant_scope
 from voiceplatform.middleware import rendered
 
@@ -38,8 +38,9 @@ class BareCalls(ListAPIView):
 
     def get_queryset(self) -> Any:
         recordings = Prefetch("recordings", queryset=Recording.all_objects.all(), to_attr=KEPT_RECORDINGS)
+        legs = Prefetch("legs", queryset=Leg.all_objects.all(), to_attr=KEPT_LEGS)
         rows = Call.all_objects.filter(tenant_id=Chosen.tenant_id)
-        return rows.annotate(version_number=F("version__number")).prefetch_related(recordings)
+        return rows.annotate(version_number=F("version__number")).prefetch_related(recordings, legs)
 
 
 class OpenCalls(CallViewSet):

@@ -17,6 +17,10 @@ SCOPES: Final[Mapping[str, str]] = {
     "recordings:read": "Listen to recordings.",
     "leads:read": "See leads, their consents and suppressed numbers.",
     "leads:write": "Change leads, consents and suppressed numbers.",
+    "trunks:read": "See carrier accounts, trunks and who may use them.",
+    "trunks:write": "Change carrier accounts and trunks.",
+    "numbers:read": "See telephone numbers and where they route.",
+    "numbers:write": "Add, route, buy and release telephone numbers.",
     "features:read": "See which features are on.",
     "usage:read": "See usage and cost.",
     "webhooks:read": "See webhook endpoints and deliveries.",
@@ -28,10 +32,17 @@ SCOPES: Final[Mapping[str, str]] = {
     "tenants:act": "Act for a customer of the agency with the header Vp-Tenant.",
 }
 
-_VIEWS: Final = frozenset({"agents:read", "calls:read", "features:read"})
+_VIEWS: Final = frozenset({"agents:read", "calls:read", "trunks:read", "numbers:read", "features:read"})
 _ANALYSES: Final = _VIEWS | {"recordings:read", "usage:read", "leads:read", "jobs:read"}
 _OPERATES: Final = _ANALYSES | {"agents:write", "calls:write", "leads:write", "webhooks:read", "jobs:write"}
-_ADMINISTERS: Final = _OPERATES | {"agents:publish", "webhooks:write", "api_keys:read", "api_keys:write"}
+_ADMINISTERS: Final = _OPERATES | {
+    "agents:publish",
+    "trunks:write",
+    "numbers:write",
+    "webhooks:write",
+    "api_keys:read",
+    "api_keys:write",
+}
 
 ROLE_SCOPES: Final[Mapping[str, frozenset[str]]] = {
     Role.VIEWER: _VIEWS,

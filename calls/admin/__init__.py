@@ -1,3 +1,3 @@
-from calls.admin import calls, hosts, messages, people, provider_events, windows
+from calls.admin import calls, hosts, messages, numbers, people, provider_events, trunks, windows
 
-__all__ = ["calls", "hosts", "messages", "people", "provider_events", "windows"]
+__all__ = ["calls", "hosts", "messages", "numbers", "people", "provider_events", "trunks", "windows"]

@@ -14,7 +14,7 @@ from agents.tools import TOOLS
 from calls.admin import recordings, timeline, transcript, waterfall
 from calls.admin.explain import explain
 from calls.admin.states import TALKING, state_badge
-from calls.models import Call, CallCommand, CallEvent, Message, Recording, ToolCall
+from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, ToolCall
 from tenants.display import clock, duration
 from tenants.models import UsageRecord
 
@@ -31,6 +31,7 @@ def page_context(call: Call, *, may_listen: bool, user_id: UUID) -> dict[str, An
     context = {
         **head_context(call),
         "tools": tools,
+        "legs": list(Leg.objects.filter(call=call)),
         "calls_messages": list(Message.objects.filter(call=call)),
         "recording": recording,
         "audio_url": _audio_url(call, recording, user_id) if may_listen else "",

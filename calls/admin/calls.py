@@ -184,7 +184,7 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         return call
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Call | None:
-        whole = self.get_queryset(request).select_related("agent", "tenant", "version", "snapshot", "host")
+        whole = self.get_queryset(request).select_related("agent", "tenant", "version", "snapshot", "host", "number")
         try:
             call: Call | None = whole.filter(pk=object_id).first()
         except ValidationError:

@@ -55,3 +55,18 @@ register(
     code="link_invalid",
     meaning="The link to a recording is damaged, too old, another recording's, or its key may no longer listen.",
 )
+register(
+    errors.NameTakenError,
+    status=409,
+    code="name_taken",
+    meaning="There is another one with this name.",
+    params=lambda error: {"name": str(error)},
+)
+register(
+    errors.NumberTakenError,
+    status=409,
+    code="number_taken",
+    meaning="The number routes to somebody already, of this account or another.",
+    params=lambda error: {"phone": str(error)},
+)
+register(errors.InUseError, status=409, code="in_use", meaning="It is in use; `detail` says by what. Take it from there first.")

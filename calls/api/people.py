@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from calls.api import people_serializers as shapes
+from calls.api.filters import PhoneFilter
 from calls.api.sequences import listed, whole
 from calls.errors import GateRefusedError, LeadExistsError
 from calls.models import CallingWindow, Consent, Lead, Suppression
@@ -22,7 +23,6 @@ from tenants.api.idempotency import idempotent
 from tenants.api.resources import ListMixin, ResourceViewSet, RetrieveMixin, etag_headers, require_match
 from voiceplatform.lib.api.filters import MetadataFilter
 from voiceplatform.lib.api.problems import Refusal, declare, register, register_refusal
-from voiceplatform.lib.phone import InvalidPhoneError, to_e164
 
 READ: Final = "leads:read"
 WRITE: Final = "leads:write"
@@ -46,17 +46,6 @@ def _gate_refusal(error: GateRefusedError) -> Refusal:
 
 
 register_refusal(GateRefusedError, _gate_refusal)
-
-
-class PhoneFilter(django_filters.CharFilter):
-    def filter(self, qs: QuerySet, value: Any) -> QuerySet:
-        if not value:
-            return qs
-        try:
-            return qs.filter(phone=to_e164(value))
-        except InvalidPhoneError as error:
-            message = f"{error} In an address, + is written %2B."
-            raise Refusal(400, "invalid", message, params={"phone": message}) from error
 
 
 class LeadFilters(django_filters.FilterSet):

@@ -3,18 +3,20 @@
 from typing import Any, Final
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents.models import Agent
 from agents.personas import PERSONAS
 from calls.endings import why_it_ended
-from calls.models import Call, CallEvent, Message, PhoneNumber, Recording, ToolCall, Turn
+from calls.models import Call, CallEvent, Leg, Message, PhoneNumber, Recording, ToolCall, Turn
 from tenants.models import Kind, Unit
 from voiceplatform.lib.api.fields import MetadataField, PublicIdField, RowField, StrictSerializer
 
 PLACED_KINDS: Final = (Call.Kind.OUTBOUND, Call.Kind.SIMULATED)
-# Where the rows of CallSerializer keep their recordings, fetched with them. A list is much cheaper than a queryset per call.
+# Where the rows of CallSerializer keep what is fetched with them. A list is much cheaper than a queryset per call.
 KEPT_RECORDINGS: Final = "kept_recordings"
+KEPT_LEGS: Final = "kept_legs"
 LARGEST_NUMBER: Final = 2**31 - 1
 
 
@@ -117,6 +119,18 @@ class CallRecordingSerializer(StrictSerializer):
         return kept[0] if kept else None
 
 
+class LegSerializer(StrictSerializer):
+    id = PublicIdField(Leg.public_prefix, source="pk", read_only=True)
+    role = serializers.ChoiceField(choices=Leg.Role.choices, read_only=True, help_text="Whose phone it is.")
+    phone = WordField(help_text="Null when it is withheld.")
+    carrier_id = WordField(help_text="The id the leg has in the carrier's log.")
+    started_at = serializers.DateTimeField(read_only=True)
+    ringing_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    answered_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    ended_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    end_reason = WordField(help_text="Null while it is connected.")
+
+
 class CallSerializer(StrictSerializer):
     id = PublicIdField(Call.public_prefix, source="pk", read_only=True)
     agent_id = PublicIdField(Agent.public_prefix, read_only=True)
@@ -128,6 +142,11 @@ class CallSerializer(StrictSerializer):
     why_it_ended = serializers.SerializerMethodField(help_text="The same in sentences; null while it is open.")
     livemode = serializers.BooleanField(read_only=True, help_text="False: a test call, which counts in no figure.")
     persona = WordField(help_text="Who calls, in a simulation.")
+    phone = WordField(help_text="The other party's number; null when it is withheld, or nobody's phone is part of the call.")
+    number_id = PublicIdField(
+        PhoneNumber.public_prefix, read_only=True, allow_null=True, help_text="The number they called, or were shown."
+    )
+    answered_by = serializers.SerializerMethodField(help_text="Who or what answered an outbound call; null while that is open.")
     variables = serializers.DictField(read_only=True)
     metadata = serializers.DictField(read_only=True)
     overrides = OverridesSerializer(read_only=True)
@@ -146,6 +165,11 @@ class CallSerializer(StrictSerializer):
     )
     currency = serializers.CharField(read_only=True, help_text="ISO code of the cost.")
     recording = CallRecordingSerializer(read_only=True, allow_null=True, help_text="Null while there is none.")
+    legs = LegSerializer(source=KEPT_LEGS, many=True, read_only=True, help_text="Each phone that took part, the first one first.")
+
+    @extend_schema_field(serializers.ChoiceField(choices=Call.AnsweredBy.choices, allow_null=True))
+    def get_answered_by(self, call: Call) -> str | None:
+        return call.answered_by or None
 
     def get_why_it_ended(self, call: Call) -> str | None:
         return why_it_ended(call) or None

@@ -2,6 +2,8 @@ from rest_framework.routers import SimpleRouter
 
 from calls.api.chats import AgentChatViewSet, ChatMessageViewSet
 from calls.api.kept import MessageViewSet, RecordingViewSet
+from calls.api.numbers import NumberViewSet
+from calls.api.trunks import CarrierViewSet, TrunkViewSet
 from calls.api.usage import UsageViewSet
 from calls.api.views import CallViewSet
 
@@ -13,3 +15,6 @@ def register(router: SimpleRouter) -> None:
     router.register("messages", MessageViewSet, basename="message")
     router.register("recordings", RecordingViewSet, basename="recording")
     router.register("usage", UsageViewSet, basename="usage")
+    router.register("carriers", CarrierViewSet, basename="carrier")
+    router.register("trunks", TrunkViewSet, basename="trunk")
+    router.register("numbers", NumberViewSet, basename="number")

@@ -13,7 +13,7 @@ from calls.api import errors as _errors  # noqa: F401 - registers what they mean
 from calls.api import serializers as shapes
 from calls.api.filters import CallFilters
 from calls.api.records import CallRecordsMixin
-from calls.models import Call, Recording
+from calls.models import Call, Leg, Recording
 from calls.services import place_call
 from calls.services.commands import request_hang_up
 from calls.services.outbound import place_outbound
@@ -42,7 +42,8 @@ _HANG_UP: Final = OpenApiExample("With a reason", value={"reason": "Placed by mi
 
 def shown_calls() -> QuerySet:
     recordings = Prefetch("recordings", queryset=Recording.objects.all(), to_attr=shapes.KEPT_RECORDINGS)
-    rows: QuerySet = Call.objects.annotate(version_number=F("version__number")).prefetch_related(recordings)
+    legs = Prefetch("legs", queryset=Leg.objects.all(), to_attr=shapes.KEPT_LEGS)
+    rows: QuerySet = Call.objects.annotate(version_number=F("version__number")).prefetch_related(recordings, legs)
     return rows
 
 

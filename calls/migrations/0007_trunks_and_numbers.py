@@ -205,6 +205,7 @@ class Migration(migrations.Migration):
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
             ],
             options={
+                'verbose_name': 'SIP trunk',
                 'ordering': ['-id'],
                 'abstract': False,
                 'base_manager_name': 'all_objects',
@@ -446,5 +447,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='trunkpace',
             constraint=models.UniqueConstraint(fields=('tenant', 'trunk'), name='trunkpace_once'),
+        ),
+        migrations.AddIndex(
+            model_name='call',
+            index=models.Index(condition=models.Q(('number__isnull', False)), fields=['tenant', 'number', '-id'], name='call_newest_of_number'),
         ),
     ]

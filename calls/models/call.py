@@ -199,6 +199,7 @@ class Call(TenantModel):
             ),
             models.Index(fields=["created_at", "id"], name="call_outbound_queue", condition=Q(status="queued", kind="outbound")),
             models.Index(fields=["tenant", "phone", "-id"], name="call_newest_with_phone", condition=~Q(phone="")),
+            models.Index(fields=["tenant", "number", "-id"], name="call_newest_of_number", condition=Q(number__isnull=False)),
             models.Index(fields=["not_after"], name="call_expiring", condition=Q(status="queued", not_after__isnull=False)),
             models.Index(fields=["tenant", "agent", "-id"], name="call_newest_of_agent"),
             models.Index(fields=["tenant", "status", "-id"], name="call_newest_of_status"),

@@ -88,6 +88,7 @@ class SipTrunk(TenantModel, Mirrored):
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta(TenantModel.Meta):
+        verbose_name = "SIP trunk"
         ordering = ["-id"]
         constraints = [
             tenant_key("siptrunk"),

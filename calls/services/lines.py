@@ -3,6 +3,7 @@
 Lock order: call, tenant, trunk; then the grants are read.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from django.db.models import Sum
@@ -16,6 +17,20 @@ STOPPED: Final = "trunk_stopped"
 NOT_READY: Final = "trunk_not_ready"
 FULL: Final = "no_free_line"
 Role = Leg.Role
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Of a trunk: `kept` of the free ones are for people who call in."""
+
+    taken: int
+    channels: int
+    kept: int
+
+
+def count_lines(trunk: SipTrunk) -> Lines:
+    """How many calls run over the trunk now, of all tenants that share it."""
+    return Lines(taken=_taken(trunk), channels=trunk.channels, kept=_kept_for_inbound(trunk))
 
 
 def reserve_line(*, call: Call, grant: TrunkGrant, role: str = Role.CALLEE) -> LineSlot:

@@ -40,6 +40,7 @@ FIELDS: Final = (
 MOST_HOURS: Final = 50
 NOBODY: Final = "I am sorry, nobody is available at the moment. Please call again later. Goodbye."
 Closed = PhoneNumber.Closed
+_NEEDED: Final = {Closed.OTHER_AGENT: "closed_agent", Closed.FORWARD: "closed_forward_to", Closed.SENTENCE: "closed_sentence"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,13 @@ def release_number(*, number: PhoneNumber, actor: User | None = None, reason: st
 
 
 @transaction.atomic
-def rotate_hook_secret(*, number: PhoneNumber, actor: User | None = None) -> str:
+def rotate_hook_secret(*, number: PhoneNumber, actor: User | None = None, reason: str = "") -> str:
     """A new secret to sign questions to the hook with; the old one is of no use any more."""
     row: PhoneNumber = PhoneNumber.objects.select_for_update(no_key=True, of=("self",)).get(pk=number.pk)
     secret = new_hook_secret()
     row.hook_secret = secret
     row.save(update_fields=["hook_secret"])
-    audit.record(action="number.hook_secret_rotated", target=row, actor=actor, fields=["hook_secret"])
+    audit.record(action="number.hook_secret_rotated", target=row, actor=actor, fields=["hook_secret"], reason=reason)
     return secret
 
 
@@ -158,10 +159,8 @@ def _check(row: PhoneNumber) -> None:
         agent = getattr(row, name)
         if agent is not None and (agent.tenant_id != grant.tenant_id or agent.archived_at):
             raise ValidationError({name: "There is no such agent, or it is archived."})
-    needs = {Closed.OTHER_AGENT: "closed_agent", Closed.FORWARD: "closed_forward_to", Closed.SENTENCE: "closed_sentence"}
-    needed = needs.get(Closed(row.closed_action))
-    if needed and not getattr(row, needed):
-        raise ValidationError({needed: f"Outside the hours {Closed(row.closed_action).label}: say which."})
+    if missing := missing_when_closed({name: getattr(row, name) for name in ("closed_action", *_NEEDED.values())}):
+        raise ValidationError(missing)
     if row.closed_forward_to == row.phone:
         raise ValidationError({"closed_forward_to": "The number cannot be put through to itself."})
     row.hours = _checked_hours(row.hours)
@@ -170,6 +169,13 @@ def _check(row: PhoneNumber) -> None:
             parse_url(row.hook_url, allow_loopback=settings.VP_OUTBOUND_LOOPBACK)
         except RefusedUrlError as error:
             raise ValidationError({"hook_url": str(error)}) from error
+
+
+def missing_when_closed(values: Mapping[str, Any]) -> dict[str, str]:
+    """What is still to be said for a number's `closed_action`, by field."""
+    action = Closed(values["closed_action"])
+    needed = _NEEDED.get(action)
+    return {needed: f"Outside the hours {action.label}: say which."} if needed and not values.get(needed) else {}
 
 
 def _checked_hours(given: Any) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from calls import mirror
@@ -100,7 +101,8 @@ def change_trunk(*, trunk: SipTrunk, actor: User | None = None, reason: str = ""
 @transaction.atomic
 def stop_trunk(*, trunk: SipTrunk, why: str, actor: User | None = None) -> bool:
     """Place no more calls by it until it is resumed; False when it is stopped already. `why` is shown to staff."""
-    stopped = SipTrunk.objects.filter(pk=trunk.pk, stopped_at=None).update(stopped_at=Now(), stopped_reason=why[:500])
+    running = SipTrunk.objects.filter(pk=trunk.pk, stopped_at=None, retired_at=None)
+    stopped = running.update(stopped_at=Now(), stopped_reason=why[:500])
     if stopped:
         audit.record(action="trunk.stopped", target=trunk, actor=actor, reason=why)
     return bool(stopped)
@@ -134,39 +136,79 @@ def retire_trunk(*, trunk: SipTrunk, actor: User | None = None, reason: str = ""
 
 
 @transaction.atomic
-def grant_trunk(*, trunk: SipTrunk, channels: int, reserved_inbound: int = 0, actor: User | None = None) -> TrunkGrant:
-    """Let the tenant in scope use its agency's trunk, or change how many channels it gets. For staff of the agency.
+def grant_trunk(
+    *,
+    trunk: SipTrunk,
+    channels: int,
+    reserved_inbound: int = 0,
+    customer: Tenant | None = None,
+    actor: User | None = None,
+    reason: str = "",
+) -> TrunkGrant:
+    """Let a tenant use its own or its agency's trunk, or change how many channels it gets. For staff of the agency.
 
-    Raises ValidationError naming the field.
+    `customer` is the tenant in scope unless told otherwise, in the scope of the trunk's owner. Raises ValidationError
+    naming the field.
     """
-    customer = Tenant.objects.get(pk=current_tenant_id())
+    customer = customer or Tenant.objects.get(pk=current_tenant_id())
     row = SipTrunk.all_objects.select_for_update(no_key=True, of=("self",)).get(pk=trunk.pk)
     if row.tenant_id not in (customer.pk, customer.agency_id) or row.retired_at:
         raise ValidationError({"trunk": "There is no such trunk of this account or its agency."})
+    if current_tenant_id() not in (customer.pk, row.tenant_id):
+        raise ValidationError({"customer": "There is no such customer."})
     if channels > row.channels:
         raise ValidationError({"channels": f"{row.name} has {row.channels} channels in all."})
     if reserved_inbound > channels:
         raise ValidationError({"reserved_inbound": f"At most the {channels} channels of the account."})
-    grant = TrunkGrant.objects.filter(trunk_id=row.pk, revoked_at=None).first()
-    grant = grant or TrunkGrant(owner_id=row.tenant_id, trunk_id=row.pk)
-    grant.channels, grant.reserved_inbound = channels, reserved_inbound
+    grant = _set_grant(customer, row, {"channels": channels, "reserved_inbound": reserved_inbound})
+    audit.record(
+        action="trunk_grant.set",
+        target=grant,
+        actor=actor,
+        fields=["channels", "reserved_inbound"],
+        data={"customer": customer.pk},
+        reason=reason,
+    )
+    return grant
+
+
+def _set_grant(customer: Tenant, trunk: SipTrunk, lines: Mapping[str, int]) -> TrunkGrant:
+    """Written past the scope, which may be the customer's or the owner's."""
+    found: TrunkGrant | None = TrunkGrant.all_objects.filter(tenant=customer, trunk_id=trunk.pk, revoked_at=None).first()
+    grant = found or TrunkGrant(tenant=customer, owner_id=trunk.tenant_id, trunk_id=trunk.pk)
+    for name, value in lines.items():
+        setattr(grant, name, value)
     grant.clean_fields(exclude=["tenant", "trunk"])
-    grant.save()
-    audit.record(action="trunk_grant.set", target=grant, actor=actor, fields=["channels", "reserved_inbound"])
+    if found:
+        TrunkGrant.all_objects.filter(pk=grant.pk).update(**lines)
+    else:
+        TrunkGrant.all_objects.bulk_create([grant])
     return grant
 
 
 @transaction.atomic
 def revoke_grant(*, grant: TrunkGrant, actor: User | None = None, reason: str = "") -> None:
-    """Take the trunk from the tenant in scope; running calls go on. Raises InUseError while a number uses it."""
-    row = TrunkGrant.objects.select_for_update(no_key=True, of=("self",)).get(pk=grant.pk)
+    """Take a trunk from the tenant in scope, or from a customer of it; running calls go on.
+
+    Raises InUseError while a number uses it.
+    """
+    mine = Q(tenant_id=current_tenant_id()) | Q(owner_id=current_tenant_id())
+    row: TrunkGrant = TrunkGrant.all_objects.select_for_update(no_key=True, of=("self",)).get(mine, pk=grant.pk)
     _refuse_numbers([row])
-    if TrunkGrant.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=Now()):
-        audit.record(action="trunk_grant.revoked", target=row, actor=actor, reason=reason)
+    if TrunkGrant.all_objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=Now()):
+        audit.record(action="trunk_grant.revoked", target=row, actor=actor, data={"customer": row.tenant_id}, reason=reason)
+
+
+def grants_of(trunk: SipTrunk) -> list[TrunkGrant]:
+    """Who may use a trunk of the tenant in scope: itself first, then its customers by name."""
+    rows = TrunkGrant.all_objects.filter(trunk_id=trunk.pk, owner_id=current_tenant_id(), revoked_at=None)
+    found = list(rows.select_related("tenant"))
+    return sorted(found, key=lambda grant: (grant.tenant_id != grant.owner_id, grant.tenant.name))
 
 
 def _refuse_numbers(grants: Iterable[TrunkGrant]) -> None:
-    phones = list(PhoneNumber.objects.filter(grant__in=list(grants), released_at=None).values_list("phone", flat=True)[:4])
+    numbers = PhoneNumber.all_objects.filter(grant__in=list(grants), released_at=None).order_by("phone")
+    phones = list(numbers.values_list("phone", flat=True)[:4])
     if phones:
         shown = ", ".join(phones[:3]) + (" and others" if len(phones) > 3 else "")
         raise InUseError(f"Numbers are routed over it: {shown}. Release them, or move them to another trunk.")

@@ -360,5 +360,5 @@ def test_a_list_costs_the_same_for_any_number_of_calls(api, agent, placed, djang
         for _ in range(number):
             placed(agent=agent, status="ended", finalized=True)
         api.get("me")
-        with django_assert_num_queries(3):  # calls, recordings, the request log
+        with django_assert_num_queries(4):  # calls, recordings, legs, the request log
             assert api.get("calls").status_code == 200

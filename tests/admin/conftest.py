@@ -11,7 +11,7 @@ from django.test import Client
 from agents.models import Agent
 from agents.testing import make_agent
 from calls.models import Call, Message, ToolCall, Turn
-from calls.testing import make_call
+from calls.testing import make_call, make_number
 from tenants.models import Membership, Tenant, User
 from tenants.scope import tenant_scope
 from voiceplatform.middleware import STAFF_TENANT_KEY
@@ -19,7 +19,7 @@ from voiceplatform.middleware import STAFF_TENANT_KEY
 
 @dataclass(frozen=True)
 class House:
-    """A tenant with an agent and a finished call that left a message."""
+    """A tenant with an agent that answers a number, and a finished call that left a message."""
 
     tenant: Tenant
     agent: Agent
@@ -35,6 +35,7 @@ def make_house(make_tenant: Callable[..., Tenant]) -> Callable[..., House]:
             agent = make_agent()
             made = make_call(agent=agent, **{"status": "ended", "finalized": True, "persona": "curious"} | call)
             message = Message.objects.create(call=made, key="m", caller_name="Sam", phone="555 0100", taken_at=made.created_at)
+            make_number(agent=agent)
             add_turns(made, count=4)
             ToolCall.objects.create(call=made, sequence=1, key="end_call", status="ok", started_ms=2500)
         return House(tenant, agent, made, message)

@@ -11,10 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agents.testing import make_agent
-from calls.models import CallEvent, CallingWindow, Lead, Message, ToolCall
+from calls.models import CallEvent, CallingWindow, Lead, Leg, Message, ToolCall
 from calls.services.imports import begin_import
 from calls.services.people import create_lead, create_window, suppress
-from calls.testing import make_call
+from calls.services.trunks import grant_trunk
+from calls.testing import make_call, make_number, make_trunk
 from tenants.jobs import LEADS
 from tenants.models import AuditEvent, Membership, Tenant, TenantLimits, UsageRecord
 from tenants.scope import tenant_scope
@@ -48,6 +49,7 @@ def fill(make_member: Callable[..., Membership]) -> Fill:
                 create_lead(lead=Lead(phone=phone))
                 suppress(phone=phone, source="import")
                 begin_import(kind=LEADS, file=BytesIO(f"phone\n{phone}".encode()))
+                make_number(agent=call.agent)
                 create_window(window=CallingWindow(starts_at=time(9), ends_at=time(18)))
 
     return add
@@ -85,6 +87,7 @@ def test_the_page_of_a_call_costs_the_same_for_any_length(root: Client, house: H
             ToolCall.objects.create(call=house.call, sequence=100 + number, key="end_call", status="ok", started_ms=number)
             CallEvent.objects.create(call=house.call, kind="note", at=at, key=str(number))
             Message.objects.create(call=house.call, key=str(number), taken_at=at)
+            Leg.objects.create(call=house.call, role="target", identity=f"sip_{number}", started_at=at)
     assert len(queries(root, url)) == len(before)
 
 
@@ -107,3 +110,22 @@ def test_the_dashboard_costs_the_same_for_any_number_of_calls(root: Client, tena
     before = queries(root, f"{url}?tests=1")
     fill(tenant, 12)
     assert len(queries(root, f"{url}?tests=1")) == len(before)
+
+
+def test_the_page_of_a_trunk_costs_the_same_for_any_number_of_customers(
+    root: Client, make_tenant: Callable[..., Tenant], tenant: Tenant
+) -> None:
+    with tenant_scope(tenant):
+        trunk = make_trunk(channels=100)
+    url = reverse("admin:calls_siptrunk_change", args=[trunk.pk])
+
+    def grant_one() -> None:
+        with tenant_scope(make_tenant(agency=tenant)):
+            grant_trunk(trunk=trunk, channels=2)
+
+    grant_one()
+    root.get(url)
+    before = queries(root, url)
+    for _ in range(9):
+        grant_one()
+    assert len(queries(root, url)) == len(before)

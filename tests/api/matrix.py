@@ -20,10 +20,10 @@ from django.utils import timezone
 
 from agents import testing as agents_testing
 from agents.services import archive_agent, start_draft
-from calls.models import CallingWindow, Lead, Message, Recording
-from calls.services import people
+from calls.models import CallingWindow, CarrierAccount, Lead, Message, Recording
+from calls.services import people, trunks
 from calls.services.chats import write_message
-from calls.testing import make_call
+from calls.testing import make_call, make_number, make_trunk
 from integrations.services.deliveries import send_test
 from integrations.services.endpoints import create_endpoint
 from tenants.jobs import LEADS
@@ -132,6 +132,33 @@ def a_job() -> Asked:
         return {"id": create_job(kind=LEADS, pieces=[[["+12125550123"]]]).public_id}, None
 
 
+def an_account() -> CarrierAccount:
+    return trunks.create_account(name="Main", carrier="vonage")
+
+
+def new_trunk() -> Asked:
+    return {}, {"name": "New", "carrier": "other", "address": "sip.example.com", "account_id": an_account().public_id}
+
+
+def a_trunk(body: Any = None) -> Callable[[], Asked]:
+    return lambda: ({"id": make_trunk().public_id}, body)
+
+
+def a_stopped_trunk() -> Asked:
+    trunk = make_trunk()
+    trunks.stop_trunk(trunk=trunk, why="Maintenance")
+    return {"id": trunk.public_id}, {"reason": "It is over"}
+
+
+def new_number() -> Asked:
+    body = {"phone": PHONE, "trunk_id": make_trunk().public_id, "closed_action": "other_agent"}
+    return {}, body | {name: agents_testing.make_agent().public_id for name in ("agent_id", "closed_agent_id")}
+
+
+def a_number(body: Any = None) -> Callable[[], Asked]:
+    return lambda: ({"id": make_number().public_id}, body)
+
+
 HOOK = "https://hooks.example.com/in"
 PHONE = "+12125550123"
 WINDOW = {"country": "US", "weekdays": [1, 2], "starts_at": time(9), "ends_at": time(17)}
@@ -206,6 +233,20 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "recordings"): Row("recordings:read"),
     ("GET", "recordings/{id}"): Row("recordings:read", a_recording),
     ("POST", "recordings/{id}/url"): Row("recordings:read", a_recording),
+    ("GET", "carriers"): Row("trunks:read"),
+    ("GET", "trunks"): Row("trunks:read"),
+    ("POST", "trunks"): Row("trunks:write", new_trunk, foreign=("account_id",)),
+    ("GET", "trunks/{id}"): Row("trunks:read", a_trunk()),
+    ("PATCH", "trunks/{id}"): Row("trunks:write", a_trunk({"channels": 20})),
+    ("DELETE", "trunks/{id}"): Row("trunks:write", a_trunk()),
+    ("POST", "trunks/{id}/stop"): Row("trunks:write", a_trunk({"reason": "Maintenance"})),
+    ("POST", "trunks/{id}/resume"): Row("trunks:write", a_stopped_trunk),
+    ("GET", "numbers"): Row("numbers:read"),
+    ("POST", "numbers"): Row("numbers:write", new_number, foreign=("trunk_id", "agent_id", "closed_agent_id")),
+    ("GET", "numbers/{id}"): Row("numbers:read", a_number()),
+    ("PATCH", "numbers/{id}"): Row("numbers:write", a_number({"label": "Main line"})),
+    ("DELETE", "numbers/{id}"): Row("numbers:write", a_number()),
+    ("POST", "numbers/{id}/rotate_hook_secret"): Row("numbers:write", a_number()),
     ("GET", "usage"): Row("usage:read"),
     ("GET", "event_types"): Row("webhooks:read"),
     ("GET", "webhook_endpoints"): Row("webhooks:read"),

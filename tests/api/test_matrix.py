@@ -8,7 +8,15 @@ from tests.api.matrix import BY_LINK, ROWS, digest, routes
 
 CASES = [pytest.param(*key, id=f"{key[0]} {key[1]}") for key in ROWS]
 # Their answers hold a secret that is not kept, or they keep nothing.
-NOT_REPEATED = {"api_keys", "webhook_endpoints", "webhook_endpoints/{id}/rotate_secret", "recordings/{id}/url", "gates/check"}
+NOT_REPEATED = {
+    "api_keys",
+    "webhook_endpoints",
+    "webhook_endpoints/{id}/rotate_secret",
+    "numbers",
+    "numbers/{id}/rotate_hook_secret",
+    "recordings/{id}/url",
+    "gates/check",
+}
 ENDS = "_00000000000000000000000000"
 
 

@@ -15,6 +15,7 @@ KNOWN: Final[dict[tuple[str, str], str]] = {
         "tenant filter in _message: CallCommand",
     ): "finds the message just stored, or one of a call found in the scope",
     ("calls/api/views.py", "in shown_calls: Recording"): "prefetched for calls that were found in the scope",
+    ("calls/api/views.py", "in shown_calls: Leg"): "prefetched for calls that were found in the scope",
     ("calls/api/views.py", "livemode"): "calls to people are not stored yet, and others are never live",
     ("calls/selectors.py", "in call_progress"): "what belongs to a call that was found in the scope",
     ("calls/selectors.py", "in cost_lines"): "what belongs to a call that was found in the scope",

@@ -29,6 +29,13 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         ],
     ),
     (
+        "Telephone",
+        [
+            ("Numbers", "dialpad", "admin:calls_phonenumber_changelist", "calls.view_phonenumber"),
+            ("Trunks", "lan", "admin:calls_siptrunk_changelist", "calls.view_siptrunk"),
+        ],
+    ),
+    (
         "Customers",
         [
             ("Tenants", "apartment", "admin:tenants_tenant_changelist", "tenants.view_tenant"),
