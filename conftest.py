@@ -23,6 +23,7 @@ from tenants.scope import tenant_scope
 from tenants.services.api_keys import NewKey, create_key, forget_keys
 from tenants.services.tenants import add_member, create_tenant
 from tenants.testing import WaitingProcesses
+from tests.fakes.vonage_server import VonageServer, serve_vonage
 from voiceplatform.lib import broker
 
 _numbers = count(1)
@@ -181,6 +182,20 @@ def silent_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(broker, "_rests_until", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def vonage_server() -> Iterator[VonageServer]:
+    with serve_vonage() as server:
+        yield server
+
+
+@pytest.fixture
+def vonage(settings: Any, vonage_server: VonageServer) -> VonageServer:
+    """The carrier Vonage as every account of the test reaches it; nobody has a number there yet."""
+    vonage_server.reset()
+    settings.VONAGE_BASE_URL, settings.LIVEKIT_SIP_HOST = vonage_server.url, "example.sip.livekit.cloud"
+    return vonage_server
 
 
 @pytest.fixture

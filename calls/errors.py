@@ -56,6 +56,26 @@ class InUseError(CallsError):
     """Something that is in use cannot be taken away."""
 
 
+class CarrierError(CallsError):
+    """Something about numbers at the carrier that stays so until somebody changes a setting or a row."""
+
+
+class CarrierNotManagedError(CarrierError):
+    """The carrier's numbers are not managed from here."""
+
+
+class InboundNotConfiguredError(CarrierError):
+    """The installation does not say where carriers are to send inbound calls."""
+
+
+class NotOwnedError(CarrierError):
+    """The account has no such number at the carrier."""
+
+
+class NotRoutedError(CarrierError):
+    """The number is not among the tenant's numbers here."""
+
+
 class NoLineError(CallNotPlacedError):
     """There is no line for the call; `code` says why. `waits` when one may become free."""
 

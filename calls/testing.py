@@ -8,10 +8,10 @@ from agents import testing as agents_testing
 from agents.models import Agent
 from calls import lifecycle
 from calls.clock import database_now
-from calls.models import Call, PhoneNumber, SipTrunk, WorkerHost
+from calls.models import Call, CarrierAccount, PhoneNumber, SipTrunk, WorkerHost
 from calls.services import claim_call, end_call, finalize_call, place_call
 from calls.services.numbers import add_number
-from calls.services.trunks import create_trunk
+from calls.services.trunks import create_account, create_trunk
 from tenants.scope import current_tenant_id
 
 Status = Call.Status
@@ -60,6 +60,12 @@ def make_trunk(**fields: Any) -> SipTrunk:
     """A trunk of the tenant in scope, which LiveKit does not know yet."""
     defaults: dict[str, Any] = {"name": f"Trunk {next(_number)}", "carrier": "other", "address": "sip.example.com"}
     return create_trunk(**defaults | fields)
+
+
+def make_account(**fields: Any) -> CarrierAccount:
+    """An account of the tenant in scope at Vonage, with credentials that say so."""
+    defaults = {"name": f"Account {next(_number)}", "carrier": "vonage", "api_key": "a1b2c3d4", "api_secret": "abcdefGH12345678"}
+    return create_account(**defaults | fields)
 
 
 def make_number(*, trunk: SipTrunk | None = None, **fields: Any) -> PhoneNumber:

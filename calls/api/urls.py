@@ -1,5 +1,6 @@
 from rest_framework.routers import SimpleRouter
 
+from calls.api.carriers import CarrierAccountViewSet, CarrierNumberViewSet
 from calls.api.chats import AgentChatViewSet, ChatMessageViewSet
 from calls.api.kept import MessageViewSet, RecordingViewSet
 from calls.api.numbers import NumberViewSet
@@ -14,6 +15,8 @@ def register(router: SimpleRouter) -> None:
     router.register("calls", ChatMessageViewSet, basename="call_message")
     router.register("messages", MessageViewSet, basename="message")
     router.register("recordings", RecordingViewSet, basename="recording")
+    router.register("carrier_accounts", CarrierAccountViewSet, basename="carrier_account")
+    router.register("carrier_accounts", CarrierNumberViewSet, basename="carrier_number")
     router.register("usage", UsageViewSet, basename="usage")
     router.register("carriers", CarrierViewSet, basename="carrier")
     router.register("trunks", TrunkViewSet, basename="trunk")

@@ -27,7 +27,7 @@ class PhoneNumber(TenantModel, Mirrored):
         SENTENCE = "sentence", "a sentence is spoken, then the call ends"
 
     public_prefix = "num"
-    unversioned: ClassVar[frozenset[str]] = Mirrored.unversioned | {"livekit_rule_id"}
+    unversioned: ClassVar[frozenset[str]] = Mirrored.unversioned | {"livekit_rule_id", "callbacks_before"}
 
     phone = PhoneField(help_text="With country code, e.g. +12125550123.")
     label = models.CharField(max_length=120, blank=True, help_text="What it is for, e.g. Main line.")
@@ -65,6 +65,9 @@ class PhoneNumber(TenantModel, Mirrored):
     created_at = models.DateTimeField(auto_now_add=True)
     released_at = models.DateTimeField(null=True, blank=True, editable=False)
     livekit_rule_id = models.CharField(max_length=80, blank=True, editable=False)
+    callbacks_before: Any = models.JSONField(
+        null=True, blank=True, editable=False, help_text="Where its calls went at the carrier before they were led here."
+    )
 
     class Meta(TenantModel.Meta):
         ordering = ["-id"]

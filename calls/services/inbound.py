@@ -12,7 +12,7 @@ from agents.models import Agent
 from agents.services import compile_version, lenient_variables
 from calls import lifecycle
 from calls.clock import database_now
-from calls.errors import CallLimitError, NoLineError
+from calls.errors import CallLimitError, CallNotPlacedError, NoLineError
 from calls.models import Call, CallEvent, Leg, PhoneNumber, ProviderEvent
 from calls.services.history import caller_context
 from calls.services.inbound_hook import Decision, HookAttempt, ask_hook
@@ -98,10 +98,12 @@ def _route(number: PhoneNumber, decision: Decision, at: datetime) -> Route:
 
 @transaction.atomic
 def _store(number: PhoneNumber, agent: Agent, ringing: Ringing, decision: Decision, *, counts: bool = True) -> Call:
-    """Raises CallLimitError and NoLineError; then nothing is stored."""
+    """Raises CallNotPlacedError: CallLimitError, NoLineError; then nothing is stored."""
     if counts:
         admit()
-    version = agent.versions.get(pk=agent.published_version_id)
+    version = agent.published_version
+    if version is None:
+        raise CallNotPlacedError(f"{agent.name} has no published version.")
     body = compile_version(version)
     now = database_now()
     call: Call = Call.objects.create(

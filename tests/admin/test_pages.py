@@ -22,6 +22,7 @@ LISTS = {
     "calls_callingwindow": "view_callingwindow",
     "calls_siptrunk": "view_siptrunk",
     "calls_phonenumber": "view_phonenumber",
+    "calls_carrieraccount": "view_carrieraccount",
     "agents_agent": "view_agent",
     "tenants_tenant": "view_tenant",
     "tenants_user": "view_user",
@@ -130,8 +131,9 @@ def test_records_cannot_be_added_changed_or_deleted(root_of: Callable[[Tenant], 
 
 def test_only_what_is_added_by_hand_asks_for_a_tenant_first(root: Client, house: House) -> None:
     asking = {name for name in LISTS if root.get(reverse(f"admin:{name}_changelist")).context["wants_tenant"]}
-    by_hand = {"agents_agent", "tenants_apikey", "tenants_tenantrate", "calls_lead", "calls_suppression", "calls_callingwindow"}
-    by_hand |= {"calls_siptrunk", "calls_phonenumber"}
+    people = ("lead", "suppression", "callingwindow")
+    telephone = ("siptrunk", "phonenumber", "carrieraccount")
+    by_hand = {f"calls_{name}" for name in (*people, *telephone)} | {"agents_agent", "tenants_apikey", "tenants_tenantrate"}
     assert asking == by_hand
 
 

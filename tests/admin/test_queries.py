@@ -15,7 +15,7 @@ from calls.models import CallEvent, CallingWindow, Lead, Leg, Message, ToolCall
 from calls.services.imports import begin_import
 from calls.services.people import create_lead, create_window, suppress
 from calls.services.trunks import grant_trunk
-from calls.testing import make_call, make_number, make_trunk
+from calls.testing import make_account, make_call, make_number, make_trunk
 from tenants.jobs import LEADS
 from tenants.models import AuditEvent, Membership, Tenant, TenantLimits, UsageRecord
 from tenants.scope import tenant_scope
@@ -50,6 +50,7 @@ def fill(make_member: Callable[..., Membership]) -> Fill:
                 suppress(phone=phone, source="import")
                 begin_import(kind=LEADS, file=BytesIO(f"phone\n{phone}".encode()))
                 make_number(agent=call.agent)
+                make_account()
                 create_window(window=CallingWindow(starts_at=time(9), ends_at=time(18)))
 
     return add

@@ -20,10 +20,11 @@ from django.utils import timezone
 
 from agents import testing as agents_testing
 from agents.services import archive_agent, start_draft
-from calls.models import CallingWindow, CarrierAccount, Lead, Message, Recording
+from calls.models import CallingWindow, Lead, Message, Recording
 from calls.services import people, trunks
+from calls.services.carrier_numbers import buy
 from calls.services.chats import write_message
-from calls.testing import make_call, make_number, make_trunk
+from calls.testing import make_account, make_call, make_number, make_trunk
 from integrations.services.deliveries import send_test
 from integrations.services.endpoints import create_endpoint
 from tenants.jobs import LEADS
@@ -132,12 +133,8 @@ def a_job() -> Asked:
         return {"id": create_job(kind=LEADS, pieces=[[["+12125550123"]]]).public_id}, None
 
 
-def an_account() -> CarrierAccount:
-    return trunks.create_account(name="Main", carrier="vonage")
-
-
 def new_trunk() -> Asked:
-    return {}, {"name": "New", "carrier": "other", "address": "sip.example.com", "account_id": an_account().public_id}
+    return {}, {"name": "New", "carrier": "other", "address": "sip.example.com", "account_id": make_account().public_id}
 
 
 def a_trunk(body: Any = None) -> Callable[[], Asked]:
@@ -159,10 +156,28 @@ def a_number(body: Any = None) -> Callable[[], Asked]:
     return lambda: ({"id": make_number().public_id}, body)
 
 
+def an_account(body: Any = None) -> Callable[[], Asked]:
+    return lambda: ({"id": make_account().public_id}, body)
+
+
+def a_number_to_buy() -> Asked:
+    return {"id": make_account().public_id}, {"phone": PHONE, "trunk_id": make_trunk().public_id}
+
+
+def a_bought_number(body: Any) -> Callable[[], Asked]:
+    def make() -> Asked:
+        account = make_account()
+        buy(account=account, phone=PHONE, grant=make_trunk().grants.get())
+        return {"id": account.public_id}, {"phone": PHONE, **body}
+
+    return make
+
+
 HOOK = "https://hooks.example.com/in"
 PHONE = "+12125550123"
 WINDOW = {"country": "US", "weekdays": [1, 2], "starts_at": time(9), "ends_at": time(17)}
 SENT_WINDOW = {**WINDOW, "starts_at": "09:00", "ends_at": "17:00"}
+ACCOUNT = {"name": "Vonage", "carrier": "vonage", "api_key": "a1b2c3d4", "api_secret": "abcdefGH12345678"}
 CONSENT = {"kind": "calls", "basis": "Signed on paper", "source": "office", "given_at": "2026-01-01T00:00:00Z"}
 
 ROWS: dict[tuple[str, str], Row] = {
@@ -247,6 +262,17 @@ ROWS: dict[tuple[str, str], Row] = {
     ("PATCH", "numbers/{id}"): Row("numbers:write", a_number({"label": "Main line"})),
     ("DELETE", "numbers/{id}"): Row("numbers:write", a_number()),
     ("POST", "numbers/{id}/rotate_hook_secret"): Row("numbers:write", a_number()),
+    ("GET", "carrier_accounts"): Row("trunks:read"),
+    ("POST", "carrier_accounts"): Row("trunks:write", sends(ACCOUNT)),
+    ("GET", "carrier_accounts/{id}"): Row("trunks:read", an_account()),
+    ("PATCH", "carrier_accounts/{id}"): Row("trunks:write", an_account({"name": "Renamed"})),
+    ("DELETE", "carrier_accounts/{id}"): Row("trunks:write", an_account()),
+    ("GET", "carrier_accounts/{id}/available_numbers"): Row("numbers:read", an_account()),
+    ("GET", "carrier_accounts/{id}/owned_numbers"): Row("numbers:read", a_bought_number({})),
+    ("POST", "carrier_accounts/{id}/buy_number"): Row("numbers:write", a_number_to_buy, foreign=("trunk_id",)),
+    ("POST", "carrier_accounts/{id}/release_number"): Row("numbers:write", a_bought_number({"also_here": True})),
+    ("POST", "carrier_accounts/{id}/link_number"): Row("numbers:write", a_bought_number({})),
+    ("POST", "carrier_accounts/{id}/unlink_number"): Row("numbers:write", a_bought_number({})),
     ("GET", "usage"): Row("usage:read"),
     ("GET", "event_types"): Row("webhooks:read"),
     ("GET", "webhook_endpoints"): Row("webhooks:read"),

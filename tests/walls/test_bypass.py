@@ -12,6 +12,7 @@ APPS = ["voiceplatform", "tenants", "agents", "calls", "campaigns", "knowledge",
 ALLOWED: dict[str, dict[str, str]] = {
     "all_objects": {
         "calls/resolving.py": "finds the tenant of a call",
+        "calls/services/carrier_numbers.py": "what routes for any tenant is neither bought again nor given back",
         "calls/services/commands.py": "finds commands of every tenant that nobody took",
         "calls/services/dialing.py": "a call may go out by a trunk of the agency",
         "calls/services/dispatching.py": "gives out waiting calls of every tenant, enters the scope of each",

@@ -33,6 +33,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         [
             ("Numbers", "dialpad", "admin:calls_phonenumber_changelist", "calls.view_phonenumber"),
             ("Trunks", "lan", "admin:calls_siptrunk_changelist", "calls.view_siptrunk"),
+            ("Carrier accounts", "sim_card", "admin:calls_carrieraccount_changelist", "calls.view_carrieraccount"),
         ],
     ),
     (

@@ -192,6 +192,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> dict[str, st
         wanted |= {status: _STATUSES[status] for status in ("409", "413", "415")}
     if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", [])):
         wanted |= {"422": _STATUSES["422"], "503": _STATUSES["503"]}
+    if "x-asks" in operation:
+        wanted |= {"409": _STATUSES["409"], "503": _STATUSES["503"]}
     if method in ("patch", "put"):
         wanted["412"] = _STATUSES["412"]
     return wanted

@@ -191,13 +191,17 @@ class OutboundClient:
 
     def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send `body` once. Raises OutboundError: RefusedUrlError, DeadlineExceededError or UnreachableError."""
+        return self.request("POST", url, body=body, headers=headers)
+
+    def request(self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str]) -> Answer:
+        """`post` with any method."""
         began = monotonic()
         target = parse_url(url, allow_loopback=self.allow_loopback)
         addresses = self._addresses(target)
         sent = {**headers, "Host": target.host_header, "Accept-Encoding": "identity"}
         with _cut_off_at(began + self.deadline_s) as guard:
             try:
-                response = self._send(target, addresses, guard, body=body, headers=sent)
+                response = self._send(target, addresses, guard, method=method, body=body, headers=sent)
                 content = _read(response)
             except (HTTPError, OSError, ValueError) as error:
                 raise _failure(error, target, is_over=guard.is_over) from error
@@ -264,7 +268,7 @@ class OutboundClient:
             pool = HTTPConnectionPool(str(address), target.port, timeout=timeout)
             pool.ConnectionCls = _guarded(HTTPConnection, guard)
         response = pool.urlopen(
-            "POST", target.path, redirect=False, retries=False, assert_same_host=False, preload_content=False, **request
+            url=target.path, redirect=False, retries=False, assert_same_host=False, preload_content=False, **request
         )
         assert isinstance(response, HTTPResponse)  # noqa: S101 - its base class lacks the reading by parts
         return response

@@ -64,6 +64,10 @@ GOOGLE_CLOUD_CREDENTIALS = env.text("GOOGLE_CLOUD_CREDENTIALS", "")
 LIVEKIT_URL = env.text("LIVEKIT_URL", "")
 LIVEKIT_API_KEY = env.text("LIVEKIT_API_KEY", "")
 LIVEKIT_API_SECRET = env.text("LIVEKIT_API_SECRET", "")
+# The host that carriers send inbound calls to; empty where LiveKit takes none.
+LIVEKIT_SIP_HOST = env.text("LIVEKIT_SIP_HOST", "")
+
+VONAGE_BASE_URL = env.text("VONAGE_BASE_URL", "https://rest.nexmo.com")
 
 # Lets addresses that customers give lead to this machine itself, also by http: for development only.
 VP_OUTBOUND_LOOPBACK = env.flag("VP_OUTBOUND_LOOPBACK", default=False)

@@ -38,8 +38,8 @@ CHECKS = [
 ]
 EXAMPLES = 20
 LINKED = 20
-# What a new agent has not: a published version.
-NEED_MORE = {"agents_diff"}
+# What a new agent or account has not: a published version, a trunk.
+NEED_MORE = {"agents_diff", "carrier_accounts_buy_number"}
 GENERATION = {
     "deadline": None,
     "database": None,
