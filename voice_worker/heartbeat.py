@@ -13,12 +13,13 @@ from django.db import Error as DatabaseError
 
 from calls.errors import UnknownHostError
 from calls.services.hosts import beat_host, register_host, retire_host, return_host
+from calls.timers import timer
 from voice_worker.database import in_database
 from voice_worker.spool import Spool
 
 logger = structlog.get_logger(__name__)
 
-BEAT_S: Final = 5.0
+BEAT_S: Final = timer(5).total_seconds()
 _TIMEOUT_S: Final = 4.0
 
 

@@ -33,6 +33,8 @@ LATEST_S: Final = 0.02
 SENT_WITHIN_S: Final = 2.0
 PATIENCE_S: Final = 10.0
 """How much longer than the ringing the server may take to answer us."""
+TOLD_WITHIN_S: Final = 1.5
+"""How long after the room shows an answer the server may take to tell us of it."""
 
 
 def phone_ends(ctx: JobContext, job: Job) -> EndsFactory:
@@ -60,6 +62,7 @@ class _Dialing:
         self._job = job
         self._append = append
         self._rang = False
+        self._active = asyncio.Event()
 
     async def answered(self) -> rtc.RemoteParticipant:
         due = await self._turn()
@@ -105,11 +108,8 @@ class _Dialing:
             ringing_timeout=Duration(seconds=dial.ring_timeout_s),
             max_call_duration=Duration(seconds=dial.max_duration_s + 60),
         )
-        keys = settings.LIVEKIT_URL, settings.LIVEKIT_API_KEY, settings.LIVEKIT_API_SECRET
         try:
-            # A client that tries again would ring twice.
-            async with api.LiveKitAPI(*keys, failover=False) as client:
-                made = await client.sip.create_sip_participant(request, timeout=dial.ring_timeout_s + PATIENCE_S)
+            made = await self._told(request, timeout_s=dial.ring_timeout_s + PATIENCE_S)
         except api.TwirpError as error:
             raise await self._over(_outcome_of(error)) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -119,6 +119,25 @@ class _Dialing:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._ctx.wait_for_participant(identity=CALLEE)
         raise await self._over(NOBODY_KNOWS)
+
+    async def _told(self, request: api.CreateSIPParticipantRequest, *, timeout_s: float) -> api.SIPParticipantInfo:
+        """What the server says of the dial. Raises TimeoutError also when the phone was answered and nobody tells us so."""
+        keys = settings.LIVEKIT_URL, settings.LIVEKIT_API_KEY, settings.LIVEKIT_API_SECRET
+        # A client that tries again would ring twice.
+        async with api.LiveKitAPI(*keys, failover=False) as client:
+            asked = asyncio.ensure_future(client.sip.create_sip_participant(request, timeout=timeout_s))
+            seen = asyncio.create_task(self._active.wait())
+            try:
+                await asyncio.wait([asked, seen], return_when=asyncio.FIRST_COMPLETED)
+                if not asked.done():
+                    await asyncio.wait([asked], timeout=TOLD_WITHIN_S)
+                if not asked.done():
+                    raise TimeoutError("the phone was answered, and the server does not say so")
+                return asked.result()
+            finally:
+                for task in (asked, seen):
+                    task.cancel()
+                await asyncio.wait([asked, seen])
 
     async def _look(self, error: Exception) -> rtc.RemoteParticipant:
         """The server did not tell what became of the dial, but the room shows whether somebody has answered."""
@@ -140,7 +159,10 @@ class _Dialing:
         return CallOverError(Outcome(outcome.disposition, outcome.reason, outcome.detail))
 
     def _on_attributes(self, changed: Any, participant: Any) -> None:
-        if participant.identity != CALLEE or changed.get("sip.callStatus") != "ringing" or self._rang:
+        status = changed.get("sip.callStatus") if participant.identity == CALLEE else None
+        if status == "active":
+            self._active.set()
+        if status != "ringing" or self._rang:
             return
         self._rang = True
         self._append({"op": "leg", "identity": CALLEE, "ringing_at": _now()})

@@ -1,7 +1,7 @@
 """Commands into a running call: rows are the truth, Redis only wakes the job that polls them anyway."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -12,10 +12,11 @@ from calls.clock import database_now
 from calls.errors import CallEndedError
 from calls.models import Call, CallCommand
 from calls.resolving import scope_of_call
+from calls.timers import timer
 from tenants.models import User
 from tenants.services import audit
 
-TAKEN_WITHIN: Final = timedelta(seconds=7)
+TAKEN_WITHIN: Final = timer(7)
 
 
 @dataclass(frozen=True, slots=True)

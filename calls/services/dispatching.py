@@ -1,7 +1,7 @@
 """Outbound calls from the queue to a worker: a line is taken, then a host is asked to take the call."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -16,12 +16,13 @@ from calls.models import Call, CallEvent
 from calls.services.dialing import usable_trunk
 from calls.services.lines import reserve_line
 from calls.telephony.dispatches import dispatch_job
+from calls.timers import timer
 from tenants.scope import tenant_scope
 
 logger = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 50
-AGAIN_AFTER: Final = timedelta(seconds=20)
+AGAIN_AFTER: Final = timer(20)
 Status = Call.Status
 
 

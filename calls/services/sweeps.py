@@ -20,17 +20,18 @@ from calls.clock import database_now
 from calls.models import Call, CallEvent, Recording, SweepRun, WorkerHost
 from calls.services.finalizing import finalize_call
 from calls.services.recordings import lose_recording, was_to_be_recorded
+from calls.timers import timer
 from tenants.scope import tenant_scope
 
 logger = structlog.get_logger(__name__)
 
-UNCLAIMED_LOCAL: Final = timedelta(seconds=20)
-UNCLAIMED_FOR_GOOD: Final = timedelta(seconds=45)
+UNCLAIMED_LOCAL: Final = timer(20)
+UNCLAIMED_FOR_GOOD: Final = timer(45)
 MAX_DISPATCHES: Final = 3
-HOST_SILENCE: Final = timedelta(seconds=15)
-STEADY_GAP: Final = timedelta(seconds=10)
-OVERTIME: Final = timedelta(seconds=60)
-FINALIZE_AFTER: Final = timedelta(seconds=60)
+HOST_SILENCE: Final = timer(15)
+STEADY_GAP: Final = timer(10)
+OVERTIME: Final = timer(60)
+FINALIZE_AFTER: Final = timer(60)
 FINALIZE_AT_LAST: Final = timedelta(minutes=10)
 RETIRED_AFTER: Final = timedelta(hours=1)
 

@@ -1,7 +1,7 @@
 """Rooms on the LiveKit server: ended with their calls; and calls whose room is gone while nobody is left to end them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -14,12 +14,13 @@ from calls.models import Call
 from calls.services.sweeps import Gone
 from calls.telephony.client import NOT_FOUND, LiveKit, connected, is_configured
 from calls.telephony.names import is_room_of_ours
+from calls.timers import timer
 from tenants.scope import tenant_scope
 
 logger = structlog.get_logger(__name__)
 
-UNKNOWN_FOR: Final = timedelta(seconds=60)
-LOST_FOR: Final = timedelta(seconds=15)
+UNKNOWN_FOR: Final = timer(60)
+LOST_FOR: Final = timer(15)
 _CLOSE_WITHIN_S: Final = 4.0
 
 Status = Call.Status

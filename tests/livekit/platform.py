@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,11 +15,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 
+from calls.errors import LiveKitError
 from calls.models import Call
+from calls.services import dispatching, sweeps
+from calls.telephony import rooms
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
+from tenants.services import delivery
 from voiceplatform.embedded.environment import PROJECT
 from voiceplatform.embedded.supervisor import Supervisor
 
@@ -106,3 +111,28 @@ async def call_is(tenant: Tenant, call_id: Any, status: str, *, seconds: float =
         assert time.monotonic() < deadline, f"the call is {call.status}: {call.ended_reason} {call.ended_detail}"
         await asyncio.sleep(0.1)
     return call
+
+
+class Caretaker:
+    """What Celery does in production: sweeps, dispatching, the outbox and the comparison of rooms, round after round."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        duties = [dispatching.dispatch_due, dispatching.dispatch_again, sweeps.sweep, delivery.drain, rooms.reconcile_rooms]
+        while True:
+            for duty in duties:
+                # A server that is away is asked again in the next round, as Celery does.
+                with suppress(LiveKitError, DatabaseError):
+                    await in_db(duty)
+            await asyncio.sleep(0.3)
