@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+import redis
 from django.db import connection
 from livekit import api
 
@@ -270,6 +271,41 @@ def through(proxy: Proxy) -> str:
     known = connection.get_connection_params()
     login = quote(known["user"]) + (f":{quote(known['password'])}" if known.get("password") else "")
     return f"postgres://{login}@127.0.0.1:{proxy.port}/{known['dbname']}"
+
+
+def kill_server() -> None:
+    """Its supervisor, which runs in this process, starts it again."""
+    [process] = [each for each in psutil.process_iter() if is_ours(each) and "livekit.json" in " ".join(each.cmdline())]
+    process.kill()
+
+
+def is_ours(process: psutil.Process) -> bool:
+    return any(parent.pid == os.getpid() for parent in process.parents())
+
+
+async def test_a_livekit_server_that_is_killed_in_mid_call(carrier: Carrier, house: House, worker: Worker):
+    call = await house.dial(TALKS)
+    await call_is(house.owner, call.pk, "in_progress")
+    kill_server()
+    disposition, _ = await house.ended(call, seconds=60)
+    assert disposition in {"failed", "completed"}
+    after = await house.dial(HANGS_UP)
+    assert await house.ended(after, seconds=60) == ("completed", "recipient_hung_up"), worker.said()
+    await house.is_clean(carrier, after)
+    assert (invites(carrier, call), invites(carrier, after)) == (1, 1)
+
+
+async def test_a_broker_that_forgets_everything(carrier: Carrier, house: House, worker: Worker, server: Any):
+    call = await house.dial(TALKS)
+    await call_is(house.owner, call.pk, "in_progress")
+    with redis.Redis.from_url(server.exports["REDIS_URL"]) as client:
+        client.flushall()
+    await carrier.do("hang_up")
+    assert await house.ended(call, seconds=40) == ("completed", "recipient_hung_up")
+    await in_db(mirroring.sync_all)
+    after = await house.dial(HANGS_UP)
+    assert await house.ended(after, seconds=40) == ("completed", "recipient_hung_up")
+    assert (invites(carrier, call), invites(carrier, after)) == (1, 1)
 
 
 async def test_a_caller_who_hangs_up_during_the_greeting(carrier: Carrier, house: House, worker: Worker):
