@@ -38,9 +38,10 @@ def dispatch_due(*, limit: int = AT_ONCE) -> int:
             admitted = _admit(call.pk)
         if admitted is None:
             full.add(call.grant_id or call.pk)
-        elif admitted and not _ask(call):
-            break
-        done += 1
+        elif admitted:
+            if not _ask(call):
+                break
+            done += 1
     return done
 
 

@@ -101,12 +101,30 @@ def _store(number: PhoneNumber, agent: Agent, ringing: Ringing, decision: Decisi
     """Raises CallNotPlacedError: CallLimitError, NoLineError; then nothing is stored."""
     if counts:
         admit()
+    call = _ringing_call(number, agent, ringing, decision)
+    call.save(force_insert=True)
+    if counts:
+        reserve_line(call=call, grant=number.grant, role=Leg.Role.CALLER)
+    now = call.created_at
+    lifecycle.announce(call_id=call.pk, status=Call.Status.RINGING, at=now)
+    Leg.objects.create(
+        call=call,
+        role=Leg.Role.CALLER,
+        identity=ringing.identity,
+        phone=ringing.caller,
+        carrier_id=ringing.carrier_id,
+        started_at=now,
+        ringing_at=now,
+    )
+    return call
+
+
+def _ringing_call(number: PhoneNumber, agent: Agent, ringing: Ringing, decision: Decision) -> Call:
     version = agent.published_version
     if version is None:
         raise CallNotPlacedError(f"{agent.name} has no published version.")
     body = compile_version(version)
-    now = database_now()
-    call: Call = Call.objects.create(
+    return Call(
         agent=agent,
         version=version,
         snapshot=snapshot_of(body),
@@ -123,21 +141,8 @@ def _store(number: PhoneNumber, agent: Agent, ringing: Ringing, decision: Decisi
         metadata=dict(decision.metadata),
         max_duration_s=body["settings"]["limits"]["max_duration_s"],
         currency=number.tenant.currency,
-        created_at=now,
+        created_at=database_now(),
     )
-    if counts:
-        reserve_line(call=call, grant=number.grant, role=Leg.Role.CALLER)
-    lifecycle.announce(call_id=call.pk, status=Call.Status.RINGING, at=now)
-    Leg.objects.create(
-        call=call,
-        role=Leg.Role.CALLER,
-        identity=ringing.identity,
-        phone=ringing.caller,
-        carrier_id=ringing.carrier_id,
-        started_at=now,
-        ringing_at=now,
-    )
-    return call
 
 
 def _refuse(number: PhoneNumber, ringing: Ringing, decision: Decision, how: tuple[str, str], sentence: str) -> Answer:

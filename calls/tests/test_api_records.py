@@ -109,9 +109,9 @@ def test_filters_of_messages_that_do_not_fit_are_named(api, query):
 def test_reading_costs_the_same_for_any_number_of_rows(api, told, django_assert_num_queries):
     api.get("me")
     for path, queries in [
-        (f"calls/{told.public_id}/transcript", 4),  # the call, its recording, the turns, the request log
-        (f"calls/{told.public_id}/events", 4),
-        (f"calls/{told.public_id}/usage", 4),
+        (f"calls/{told.public_id}/transcript", 5),  # the call, its recording, its legs, the turns, the request log
+        (f"calls/{told.public_id}/events", 5),
+        (f"calls/{told.public_id}/usage", 5),
         ("messages", 2),
     ]:
         with django_assert_num_queries(queries):

@@ -36,7 +36,7 @@ def test_a_claim_of_a_queued_call_dispatches_it(make_call: Make, make_host: Make
 
 def test_a_ringing_inbound_call_is_claimed_where_it_is(make_call: Make, make_host: MakeHost) -> None:
     call = make_call()
-    Call.objects.filter(pk=call.pk).update(kind="inbound", transport="livekit", status="ringing")
+    Call.objects.filter(pk=call.pk).update(kind="inbound", transport="livekit", status="ringing", room="in_1")
     assert claim_call(call_id=call.pk, job_id="job-1", host_id=make_host().pk)
     call.refresh_from_db()
     assert (call.status, call.dispatched_at) == ("ringing", None)

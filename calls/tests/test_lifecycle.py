@@ -71,7 +71,7 @@ def check_step(call: Call, *, kind: str, status: str, to: str) -> None:
     legal = status in STATES[kind] if to == "ended" else f"{status}>{to}" in WAYS[kind].split()
     assert moved is legal
     assert CallEvent.objects.count() - events == int(legal)
-    assert OutboxEvent.objects.count() - news == int(legal and to in ("queued", "in_progress", "ended"))
+    assert OutboxEvent.objects.count() - news == int(legal and to in ("in_progress", "ended"))
     after = Call.objects.filter(pk=call.pk).values().get()
     assert after["status"] == (to if legal else status)
     assert legal or after == before
