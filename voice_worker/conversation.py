@@ -15,6 +15,7 @@ from livekit.agents import (
     Agent,
     AgentSession,
     CloseEvent,
+    CloseReason,
     ConversationItemAddedEvent,
     ErrorEvent,
     NotGivenOr,
@@ -38,6 +39,8 @@ APOLOGY_S: Final = 25.0
 CLOSE_S: Final = 8.0
 OVERTIME_S: Final = 10.0
 _LAST_WORDS_S: Final = 2.0
+# The framework closes the session when its process is told to stop, before it says so to us; we never do before the end.
+_SHUTDOWN: Final = (CloseReason.JOB_SHUTDOWN, CloseReason.USER_INITIATED)
 _GOODBYE: Final = "Goodbye."
 _AFTER_GOODBYE_S: Final = 0.3
 _WARNING: Final = "Please note that this call will end in {seconds} seconds."
@@ -232,7 +235,11 @@ class Conversation(ABC):
         self._fail(f"{stage}: {getattr(event.error, 'error', event.error)}")
 
     def _on_close(self, event: CloseEvent) -> None:
-        if not self._outcome.done() and not self._failing:
+        if self._outcome.done() or self._failing:
+            return
+        if event.reason in _SHUTDOWN:
+            self.end(outcome.WORKER_SHUTDOWN)
+        else:
             self.end(outcome.provider_error(f"The session closed: {event.reason.value} {event.error or ''}".strip()))
 
     # -- failure -------------------------------------------------------------------------------------------------

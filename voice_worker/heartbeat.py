@@ -2,20 +2,24 @@
 
 import asyncio
 import os
+import platform
 import socket
-from collections.abc import Callable, Collection
-from functools import partial
-from typing import Final
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from importlib.metadata import version
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from django.db import Error as DatabaseError
 
 from calls.errors import UnknownHostError
-from calls.services.hosts import beat_host, register_host, retire_host, return_host
+from calls.services.hosts import Condition, beat_host, register_host, retire_host, return_host
 from calls.timers import timer
 from voice_worker.database import in_database
+from voice_worker.memory import pss_of
 from voice_worker.spool import Spool
+from voiceplatform.lib.version import VERSION
 
 logger = structlog.get_logger(__name__)
 
@@ -23,25 +27,39 @@ BEAT_S: Final = timer(5).total_seconds()
 _TIMEOUT_S: Final = 4.0
 
 
+@cache
+def versions() -> dict[str, str]:
+    """What this host runs on."""
+    packages = {name: version(name) for name in ("livekit-agents", "livekit")}
+    return {"platform": VERSION, "python": platform.python_version(), **packages}
+
+
 class Heartbeat:
     """Says every few seconds that this host lives, what runs in it and what it has still to hand in."""
 
-    def __init__(self, *, transport: str, slots: int, spool: Spool, job_ids: Callable[[], Collection[str]]) -> None:
+    def __init__(self, *, transport: str, slots: int, spool: Spool, jobs: Callable[[], Mapping[str, int]]) -> None:
+        """`jobs` gives the process of each running job, 0 while it is being born."""
         self.host_id: UUID | None = None
+        self.draining = False
         self._transport = transport
         self._slots = slots
         self._spool = spool
-        self._job_ids = job_ids
+        self._jobs = jobs
 
     async def register(self) -> UUID:
         """Raises django.db.Error."""
-        host = await in_database(partial(register_host, name=self._name(), transport=self._transport, slots=self._slots))
+        host = await in_database(partial(register_host, **self._facts()))
         self.host_id = host.pk
         return host.pk
 
-    @staticmethod
-    def _name() -> str:
-        return f"{socket.gethostname()}:{os.getpid()}"
+    def _facts(self) -> dict[str, Any]:
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        return {"name": name, "transport": self._transport, "slots": self._slots, "versions": versions()}
+
+    async def drain(self) -> None:
+        """Say at once, and from now on, that the host takes no new calls."""
+        self.draining = True
+        await self.beat()
 
     async def run(self) -> None:
         """Beat for ever; a database that is away is told the next time."""
@@ -53,7 +71,11 @@ class Heartbeat:
         if self.host_id is None:
             return
         spooled = await asyncio.to_thread(self._spool.waiting)
-        beat = partial(beat_host, host_id=self.host_id, job_ids=list(self._job_ids()), spooled_call_ids=spooled)
+        used = (await asyncio.to_thread(pss_of, dict(self._jobs()))).values()
+        condition = Condition(draining=self.draining, memory_mb=round(sum(used)), peak_job_mb=round(max(used, default=0)))
+        # A job that began while all that was counted is in the beat.
+        jobs = list(self._jobs())
+        beat = partial(beat_host, host_id=self.host_id, job_ids=jobs, spooled_call_ids=spooled, condition=condition)
         try:
             await in_database(beat, timeout_s=_TIMEOUT_S)
         except UnknownHostError:
@@ -74,7 +96,7 @@ class Heartbeat:
         """Under the same id, which its jobs know it by."""
         if self.host_id is None:
             return
-        back = partial(return_host, host_id=self.host_id, name=self._name(), transport=self._transport, slots=self._slots)
+        back = partial(return_host, host_id=self.host_id, **self._facts())
         try:
             await in_database(back, timeout_s=_TIMEOUT_S)
         except (DatabaseError, TimeoutError) as error:

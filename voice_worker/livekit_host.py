@@ -1,7 +1,6 @@
 """Calls in rooms: serves jobs of a LiveKit server until told to stop, then drains."""
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Final
 import structlog
 from django.conf import settings
 from livekit.agents import AgentServer, JobRequest
+from livekit.agents.ipc.proc_pool import ProcPool
 
 from calls.telephony.names import AGENT_NAME
 from voice_worker import livekit_job
@@ -30,6 +30,8 @@ _NEEDED: Final[Mapping[str, str]] = {
     "LIVEKIT_API_KEY": "API…",
     "LIVEKIT_API_SECRET": "a long secret",
 }
+_WARN_AT: Final = 0.75
+"""Share of the memory limit from which on the log warns."""
 # While calls run, the server is tried again for as long as it takes.
 _RETRIES: Final = 10**6
 
@@ -55,15 +57,15 @@ async def _serve(drain_s: float) -> None:
         transport="livekit",
         slots=slots,
         spool=spool,
-        job_ids=lambda: [job.job.id for server in servers for job in server.active_jobs],
+        jobs=lambda: {job_id: pid for server in servers for job_id, pid in _pids(server).items()},
     )
     host_id = await heart.register()
-    server = _server(slots=slots, drain_s=drain_s, host_id=str(host_id))
+    server = _server(slots=slots, host_id=str(host_id))
     servers.append(server)
     server.on("worker_registered", lambda *_: logger.info("the host takes calls", slots=slots, host_id=str(host_id)))
     duties = [asyncio.create_task(heart.run()), asyncio.create_task(_sweep(spool))]
     try:
-        await _run_until_stopped(server)
+        await _run_until_stopped(server, drain_s=drain_s, heart=heart)
     finally:
         for duty in duties:
             duty.cancel()
@@ -71,7 +73,14 @@ async def _serve(drain_s: float) -> None:
         await heart.retire()
 
 
-def _server(*, slots: int, drain_s: float, host_id: str) -> AgentServer:
+def _pids(server: AgentServer) -> dict[str, int]:
+    """The process of each running job. The framework tells jobs, but not their processes, and nothing before it runs."""
+    pool: ProcPool | None = getattr(server, "_proc_pool", None)
+    jobs = [(executor.running_job, executor) for executor in pool.processes] if pool else []
+    return {running.job.id: getattr(executor, "pid", None) or 0 for running, executor in jobs if running}
+
+
+def _server(*, slots: int, host_id: str) -> AgentServer:
     server = AgentServer(
         ws_url=settings.LIVEKIT_URL,
         api_key=settings.LIVEKIT_API_KEY,
@@ -82,7 +91,8 @@ def _server(*, slots: int, drain_s: float, host_id: str) -> AgentServer:
         initialize_process_timeout=30,
         shutdown_process_timeout=60,
         session_end_timeout=60,
-        drain_timeout=round(drain_s),
+        job_memory_limit_mb=settings.VP_JOB_MEMORY_MB,
+        job_memory_warn_mb=settings.VP_JOB_MEMORY_MB * _WARN_AT,
         host="127.0.0.1",
         port=0,
         max_retry=_RETRIES,
@@ -106,24 +116,35 @@ async def _accept(server: AgentServer, slots: int, request: JobRequest) -> None:
     await request.accept(name=AGENT_NAME, identity=f"{FULL if last else 'agent-'}{request.job.id}")
 
 
-async def _run_until_stopped(server: AgentServer) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+async def _run_until_stopped(server: AgentServer, *, drain_s: float, heart: Heartbeat) -> None:
+    loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def asked() -> None:
+        (hurry if stop.is_set() else stop).set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, asked)
     run, stopped = asyncio.create_task(server.run()), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({run, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if stopped.done():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, run.cancel)
-            logger.info("the host stops", running=len(server.active_jobs))
-            with contextlib.suppress(TimeoutError):
-                await server.drain()
+        if not run.done():
+            logger.info("the host stops", running=len(_pids(server)))
+            await _drain(server, drain_s=drain_s, heart=heart, hurry=hurry)
     finally:
         stopped.cancel()
         await server.aclose()
-    with contextlib.suppress(asyncio.CancelledError):
-        await run
+    await run
+
+
+async def _drain(server: AgentServer, *, drain_s: float, heart: Heartbeat, hurry: asyncio.Event) -> None:
+    """Takes no new calls, and waits for the running ones until `drain_s` are over or somebody wants it to hurry."""
+    told = asyncio.create_task(heart.drain())
+    # The framework's own timeout takes 0 for ever.
+    ended, hurried = asyncio.create_task(server.drain(timeout=None)), asyncio.create_task(hurry.wait())
+    await asyncio.wait({ended, hurried}, timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in (ended, hurried):
+        task.cancel()
+    await asyncio.wait({ended, hurried, told})
 
 
 async def _sweep(spool: Spool) -> None:

@@ -24,6 +24,7 @@ from voice_worker.database import in_database
 from voice_worker.entrypoint import Job
 from voice_worker.heartbeat import Heartbeat
 from voice_worker.job_process import JobProcess, warm_up
+from voice_worker.memory import pss_of
 from voice_worker.spool import Spool
 
 logger = structlog.get_logger(__name__)
@@ -31,6 +32,7 @@ logger = structlog.get_logger(__name__)
 LOOK_S: Final = 2.0
 SWEEP_S: Final = 3.0
 OVERDUE_S: Final = 2.0
+MEMORY_S: Final = 5.0
 STOP_S: Final = 12.0
 _RECONNECT_S: Final = 5.0
 _TIMEOUT_S: Final = 5.0
@@ -56,16 +58,18 @@ class LocalHost:
         self._running: dict[str, _Running] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
-        self._heart = Heartbeat(transport="local", slots=calls + chats, spool=self.spool, job_ids=self._running.keys)
+        self._heart = Heartbeat(transport="local", slots=calls + chats, spool=self.spool, jobs=self._pids)
 
     async def run(self) -> None:
         await asyncio.to_thread(warm_up)
         await self._register()
         duties = [self._heart.run, self._listen, self._sweep, self._kill_overdue]
+        duties += [self._limit_memory] if settings.VP_JOB_MEMORY_MB else []
         tasks = [asyncio.create_task(_endlessly(duty)) for duty in duties]
         logger.info("the host takes calls", slots=sum(self._slots.values()), host_id=str(self._heart.host_id))
         try:
             await self._take_until_stopped()
+            tasks.append(asyncio.create_task(self._heart.drain()))
             await self._drain()
         finally:
             for task in tasks:
@@ -156,6 +160,19 @@ class LocalHost:
             logger.warning("a job did not take a hang-up in time", call_id=str(running.job.call_id))
             running.hang_up = True
             running.process.kill()
+
+    def _pids(self) -> dict[str, int]:
+        return {job_id: running.process.pid if running.process else 0 for job_id, running in list(self._running.items())}
+
+    async def _limit_memory(self) -> None:
+        """A job that grows without end would take the others with it. Its call is found lost by the sweeps."""
+        while True:
+            await asyncio.sleep(MEMORY_S)
+            for job_id, used in (await asyncio.to_thread(pss_of, self._pids())).items():
+                running = self._running.get(job_id)
+                if running and running.process and used > settings.VP_JOB_MEMORY_MB:
+                    logger.error("a job used too much memory", call_id=str(running.job.call_id), used_mb=round(used))
+                    running.process.kill()
 
     async def _sweep(self) -> None:
         while True:

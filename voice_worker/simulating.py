@@ -82,14 +82,14 @@ async def simulate(agent: Agent, wanted: Wanted, *, tell: Callable[[News], None]
     `tell` gets what happens while it happens. Raises what `place_call` raises, before anything was started.
     """
     spool = Spool(settings.VP_SPOOL)
-    jobs: list[str] = []
-    heart = Heartbeat(transport="local", slots=1, spool=spool, job_ids=lambda: jobs)
+    jobs: dict[str, int] = {}
+    heart = Heartbeat(transport="local", slots=1, spool=spool, jobs=lambda: jobs)
     host_id = await heart.register()
     beating = asyncio.create_task(heart.run())
     try:
         call_id = await in_database(partial(_place, agent, wanted, host_id=host_id))
         job = Job(call_id=call_id, job_id=f"simulate-{uuid4().hex[:16]}", host_id=host_id)
-        jobs.append(job.job_id)
+        jobs[job.job_id] = 0
         await asyncio.to_thread(warm_up)
         await _hold(job, tell=tell, stop=stop)
         await _hand_in(spool, job)

@@ -29,6 +29,10 @@ class WorkerHost(UUIDModel):
     job_ids: Any = models.JSONField(default=list)
     previous_job_ids: Any = models.JSONField(default=list)
     spooled_call_ids: Any = models.JSONField(default=list, help_text="Calls whose records it still has to hand in.")
+    draining = models.BooleanField(default=False, help_text="Was told to stop: takes no new calls and lets running ones end.")
+    versions: Any = models.JSONField(default=dict, help_text="What it runs on, by name, e.g. python or livekit-agents.")
+    memory_mb = models.PositiveIntegerField(default=0, help_text="Of all its jobs together, at the last beat.")
+    peak_job_mb = models.PositiveIntegerField(default=0, help_text="The most that one job was seen to use.")
     retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -31,6 +31,15 @@ def test_a_retired_host_beats_and_takes_no_more() -> None:
             local_queue.take_local_calls(host_id=host_id, limit=1)
 
 
+def test_a_host_tells_how_it_is() -> None:
+    host = hosts.register_host(name="voice-1:42", transport="livekit", slots=2, versions={"python": "3.11.9"})
+    hosts.beat_host(host_id=host.pk, condition={"draining": True, "memory_mb": 300, "peak_job_mb": 200})
+    hosts.beat_host(host_id=host.pk, condition={"draining": False, "memory_mb": 0, "peak_job_mb": 90})
+    hosts.beat_host(host_id=host.pk)
+    host.refresh_from_db()
+    assert (host.draining, host.memory_mb, host.peak_job_mb, host.versions) == (True, 0, 200, {"python": "3.11.9"})
+
+
 def test_an_unknown_transport_is_refused() -> None:
     with pytest.raises(ValueError, match="pigeon"):
         hosts.register_host(name="x", transport="pigeon", slots=1)

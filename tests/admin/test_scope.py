@@ -125,6 +125,18 @@ def test_hosts_that_fell_silent_are_not_alive(root: Client, house: House) -> Non
     assert "silent" in root.get(reverse("admin:calls_workerhost_changelist")).content.decode()
 
 
+def test_hosts_show_what_they_hold_and_what_they_run_on(root: Client, house: House) -> None:
+    facts = {"job_ids": ["job-1"], "memory_mb": 180, "peak_job_mb": 210, "versions": {"platform": "9.9", "livekit": "1.2.3"}}
+    WorkerHost.objects.update(draining=True, **facts)
+    url = reverse("admin:calls_workerhost_changelist")
+    page = root.get(url).content.decode()
+    assert all(shown in page for shown in ("draining", "1 of 2", "180 MB", "210 MB", "9.9", "livekit 1.2.3"))
+    for state, found in {"draining": True, "alive": True, "gone": False}.items():
+        assert ("180 MB" in root.get(url, {"state": state}).content.decode()) == found
+    dashboard = root.get(reverse("admin:index")).context["hosts"]
+    assert (dashboard["alive"], dashboard["busy"], dashboard["slots"]) == (1, 1, 1)
+
+
 def test_search_finds_pages_and_rows_in_view_only(root_of: Callable[[Tenant], Client], house: House, foreign: House) -> None:
     client, url = root_of(house.tenant), reverse("admin:search")
     assert url == "/admin/search/"

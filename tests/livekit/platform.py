@@ -31,7 +31,9 @@ from voiceplatform.embedded.supervisor import Supervisor
 class Worker:
     """`manage.py run_voice_worker --livekit` in a process of its own, on the test's database."""
 
-    def __init__(self, server: Supervisor, **environment: str) -> None:
+    def __init__(self, server: Supervisor, *, drain_s: float = 5, says: str = "the host takes calls", **environment: str) -> None:
+        """Started once it `says` that."""
+        self._drain_s, self._says = drain_s, says
         self.folder = Path(tempfile.mkdtemp(prefix="worker-"))
         self._output = self.folder / "output"
         parts = urlsplit(os.environ["DATABASE_URL"])
@@ -50,13 +52,13 @@ class Worker:
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "manage.py", "run_voice_worker", "--livekit", "--drain", "5"]
+        command = [sys.executable, "manage.py", "run_voice_worker", "--livekit", "--drain", str(self._drain_s)]
         with self._output.open("ab") as output:
             process = subprocess.Popen(
                 command, env=self.env, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
         deadline = time.monotonic() + 60
-        while "the host takes calls" not in self._output.read_text():
+        while self._says not in self._output.read_text():
             assert process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.1)
@@ -64,6 +66,14 @@ class Worker:
 
     def said(self) -> str:
         return self._output.read_text()[-20_000:]
+
+    async def exit_code(self, *, seconds: float) -> int:
+        """Once it has ended by itself."""
+        deadline = time.monotonic() + seconds
+        while (code := self.process.poll()) is None:
+            assert time.monotonic() < deadline, self.said()
+            await asyncio.sleep(0.1)
+        return code
 
     def kill(self) -> None:
         """The whole host, job processes too, at once."""

@@ -49,7 +49,7 @@ class ConstantSTT(stt.STT):
 
 
 class ToneTTS(tts.TTS):
-    """A tone as long as the text would take to say."""
+    """A tone as long as the text would take to say; the text may name its pitch, such as 700 Hz."""
 
     def __init__(self) -> None:
         super().__init__(capabilities=tts.TTSCapabilities(streaming=False), sample_rate=_RATE, num_channels=1)
@@ -65,7 +65,8 @@ class Tone(tts.ChunkedStream):
     async def _run(self, output_emitter: tts.AudioEmitter) -> None:
         output_emitter.initialize(request_id=utils.shortuuid("tone_"), sample_rate=_RATE, num_channels=1, mime_type="audio/pcm")
         count = int(_RATE * max(len(self.input_text), 1) / _CHARACTERS_PER_S)
-        wave = np.sin(2 * np.pi * _TONE_HZ * np.arange(count) / _RATE) * _LOUDNESS
+        named = re.search(r"(\d+) Hz", self.input_text)
+        wave = np.sin(2 * np.pi * (float(named[1]) if named else _TONE_HZ) * np.arange(count) / _RATE) * _LOUDNESS
         pcm = wave.astype(np.int16)
         for start in range(0, count, _CHUNK):
             output_emitter.push(pcm[start : start + _CHUNK].tobytes())

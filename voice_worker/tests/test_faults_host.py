@@ -92,6 +92,13 @@ def test_a_killed_job_leaves_its_turns_and_its_recording(caller_tenant: Tenant, 
     assert in_conversation(following, caller_tenant, turns=1)[0][2] == "Hello there."
 
 
+def test_a_job_that_uses_too_much_memory_is_killed(caller_tenant: Tenant, start_host: Start) -> None:
+    start_host(VP_JOB_MEMORY_MB="1")
+    call_id = place(caller_tenant)
+    until(lambda: stored(call_id, caller_tenant, ending) == ("ended", "failed", "worker_lost"), timeout_s=HANDS_IN_S)
+    assert WorkerHost.objects.get().versions["livekit-agents"]
+
+
 def test_chats_have_places_of_their_own(caller_tenant: Tenant, start_host: Start) -> None:
     start_host()
     in_conversation(place(caller_tenant), caller_tenant, turns=1)

@@ -11,7 +11,7 @@ from agents.errors import AgentsError, InvalidSettingsError
 from agents.models import Agent, AgentVersion
 from agents.selectors import draft_or_published
 from calls.admin.call_page import live_context
-from calls.admin.hosts import alive
+from calls.admin.hosts import taking
 from calls.errors import CallsError
 from calls.models import Call, CallCommand
 from calls.services.chats import LONGEST_MESSAGE, start_chat, write_message
@@ -38,7 +38,7 @@ def chat_panel(admin: "AgentPageAdmin", request: HttpRequest, agent: Agent, call
                 form.add_error("text", f"{field}: {message}")
         except (AgentsError, CallsError, TenantsError) as refused:
             form.add_error("text", str(refused))
-    context = {"agent": agent, "version": draft_or_published(agent), "form": form, "hosts_alive": alive().exists()}
+    context = {"agent": agent, "version": draft_or_published(agent), "form": form, "hosts_alive": taking().exists()}
     return TemplateResponse(request, "admin/agents/agent/chat.html", context | _said(admin, agent, call))
 
 

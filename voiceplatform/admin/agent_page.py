@@ -19,7 +19,7 @@ from agents.errors import AgentsError, InvalidSettingsError
 from agents.models import Agent, AgentVersion
 from agents.personas import PERSONAS
 from calls.admin.call_page import live_context
-from calls.admin.hosts import alive
+from calls.admin.hosts import taking
 from calls.errors import CallsError
 from calls.models import Call
 from calls.services import place_call
@@ -95,7 +95,7 @@ class AgentPageAdmin(AgentAdmin):
         if form.is_valid() and (placed := self._place(request, agent, form)) is not None:
             return redirect(f"{self.row_url('simulate', agent)}?call={placed.pk}")
         personas = list(zip(form["persona"], PERSONAS.values(), strict=True))
-        context: dict[str, Any] = {"form": form, "personas": personas, "hosts_alive": alive().exists()}
+        context: dict[str, Any] = {"form": form, "personas": personas, "hosts_alive": taking().exists()}
         if call is not None:
             live_url = f"{self.row_url('simulate_live', agent)}?call={call.pk}"
             context |= {"call": call, "live_url": live_url, "call_url": _call_url(call), **live_context(call)}

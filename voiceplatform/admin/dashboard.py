@@ -89,7 +89,7 @@ def _hosts() -> dict[str, Any]:
     return {
         "alive": len(hosts),
         "busy": sum(len(host.job_ids) for host in hosts),
-        "slots": sum(host.slots for host in hosts),
+        "slots": sum(len(host.job_ids) if host.draining else host.slots for host in hosts),
     }
 
 

@@ -52,6 +52,8 @@ VP_BRAIN_URL = env.text("VP_BRAIN_URL", "")
 VP_BRAIN = env.one_of("VP_BRAIN", ("default", "small"), "default")
 VP_LOCAL_CALLS = env.number("VP_LOCAL_CALLS", max(1, (os.cpu_count() or 2) // 2), minimum=1)
 VP_LOCAL_CHATS = env.number("VP_LOCAL_CHATS", 8, minimum=1)
+# A job that uses more MB is killed, and its call ends as worker_lost; 0 sets no limit.
+VP_JOB_MEMORY_MB = env.number("VP_JOB_MEMORY_MB", 1024)
 VP_TEST_PROVIDERS = False
 # Shortens all the waits after which workers, jobs and rooms are taken for lost: to rehearse faults quickly.
 VP_TIMERS_PERCENT = env.number("VP_TIMERS_PERCENT", 100, minimum=5)
