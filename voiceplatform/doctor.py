@@ -18,6 +18,7 @@ from django.core.files.storage import storages
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import QuerySet
 from django.utils import timezone
 from livekit import api
 
@@ -45,7 +46,8 @@ def examine() -> Iterator[Finding]:
     yield database
     checks: list[Callable[[], Finding]] = [_broker, _spool, _storage, _mail, _speech, _brain, _livekit]
     if database.ok:
-        checks = [_migrations, _clocks, *checks, *([_telephony, _hook] if is_configured() else []), _hosts]
+        phones = [_telephony, _hook, _phone_hosts] if is_configured() else []
+        checks = [_migrations, _clocks, *checks, *phones, _hosts]
     for check in checks:
         yield check()
 
@@ -175,8 +177,18 @@ def _clocks() -> Finding:
     return Finding("clocks", ok=abs(off) < CLOCKS_APART_S, detail=detail, fix="Let both machines take their time from NTP")
 
 
+def _phone_hosts() -> Finding:
+    alive = _beating().filter(transport="livekit").count()
+    fix = "Start one: manage.py run_voice_worker --livekit (make run does); without one nobody answers or is called"
+    return Finding("phone hosts", ok=alive > 0, detail=f"{alive} beating", fix=fix)
+
+
+def _beating() -> QuerySet[WorkerHost]:
+    return WorkerHost.objects.filter(retired_at=None, last_beat_at__gte=timezone.now() - HOST_SILENCE)
+
+
 def _hosts() -> Finding:
-    alive = WorkerHost.objects.filter(last_beat_at__gte=timezone.now() - HOST_SILENCE).count()
+    alive = _beating().count()
     fix = "Start one: manage.py run_voice_worker --local (make run does)"
     return Finding("worker hosts", ok=alive > 0, detail=f"{alive} beating", fix=fix)
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from agents.admin.differences import in_words, readable
 from agents.tools import TOOLS
-from calls.admin import recordings, timeline, transcript, waterfall
+from calls.admin import happenings, recordings, timeline, transcript, waterfall
 from calls.admin.explain import explain
 from calls.admin.states import TALKING, state_badge
 from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, ToolCall
@@ -137,14 +137,8 @@ def _told(output: str) -> list[tuple[str, str]]:
 
 def _event(event: CallEvent, call: Call) -> dict[str, Any]:
     since = call.answered_at or call.created_at
-    return {
-        "row": event,
-        "title": event.kind.replace("_", " ").replace(".", " ").capitalize(),
-        "offset": (event.at - since).total_seconds(),
-        "data": [
-            (name.replace("_", " "), in_words(value)) for name, value in event.data.items() if value not in ("", None, [], {})
-        ],
-    }
+    title, data = happenings.told(event)
+    return {"row": event, "title": title, "offset": (event.at - since).total_seconds(), "data": data}
 
 
 def _audio_url(call: Call, recording: Recording | None, user_id: UUID) -> str:

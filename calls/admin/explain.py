@@ -42,6 +42,8 @@ CUT_SHORT = ("max_duration", "silence")
 OPEN: dict[str, str] = {
     Status.QUEUED: "Waiting for a worker host to take it.",
     Status.DISPATCHED: "A worker host has been asked to take it.",
+    Status.DIALING: "The number is being dialed.",
+    Status.RINGING: "The phone rings.",
     Status.IN_PROGRESS: "The conversation is running now.",
 }
 

@@ -22,6 +22,8 @@ from calls.admin.people import PhoneSearchMixin
 from calls.admin.telephony import ServiceAdmin, ServiceForm, number_state
 from calls.models import PhoneNumber, TrunkGrant
 from calls.services import numbers
+from calls.services.history import caller_context
+from calls.services.inbound_hook import BUDGET_S, ask_hook
 from tenants.admin.forms import ReasonForm
 from tenants.display import EMPTY, moment
 from tenants.staff import staff_user
@@ -32,6 +34,8 @@ FIELDS = [
     "closed_sentence", "hook_url",
 ]  # fmt: skip
 SECRET_TO_SHOW = "hook_secret_to_show"  # noqa: S105 - the name of an attribute
+MADE_UP_CALLER = "+12025550143"
+"""Of the numbers nobody has."""
 SHOWN = ["metadata_text", "synced", "created"]
 
 
@@ -162,7 +166,20 @@ class NumberAdmin(PhoneSearchMixin, ServiceAdmin):
     def get_urls(self) -> list[URLPattern]:
         release = self.deed(RELEASE, _release, done="It routes nowhere any more. At the carrier nothing has changed.")
         rotate = self.row_path("rotate/", require_POST(self.rotate_view), "rotate")
-        return [self.row_path("release/", release, "release"), rotate, *super().get_urls()]
+        ask = self.row_path("hook/", require_POST(self.hook_view), "hook")
+        return [self.row_path("release/", release, "release"), rotate, ask, *super().get_urls()]
+
+    def hook_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Asks the number's hook as if somebody called, and shows what it says."""
+        row: PhoneNumber = self.row_or_404(request, object_id)
+        if not self.has_change_permission(request, row):
+            raise PermissionDenied
+        if not row.hook_url:
+            messages.error(request, "The number has no hook to ask. Enter its address and save first.")
+            return redirect(self.row_url("change", row))
+        attempt = ask_hook(row, MADE_UP_CALLER, caller_context(MADE_UP_CALLER))
+        shown = {"attempt": attempt, "caller": MADE_UP_CALLER, "budget_s": BUDGET_S, "number_url": self.row_url("change", row)}
+        return self.page(request, "admin/calls/phonenumber/hook.html", row=row, title=f"The hook of {row.phone}", **shown)
 
     def rotate_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         row: PhoneNumber = self.row_or_404(request, object_id)

@@ -7,17 +7,18 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
+from agents.models import Agent
 from calls.admin.imports import ImportingAdmin
 from calls.models import Consent, Lead, Suppression
 from calls.services.people import change_lead, create_lead, lift_suppression, suppress
@@ -28,6 +29,8 @@ from tenants.staff import staff_user
 from voiceplatform.lib.phone import InvalidPhoneError, to_e164
 
 LIFT = "calls.lift_suppression"
+PLACE = "calls.place_call"
+MOST_AGENTS = 200
 
 
 class PhoneForm(forms.ModelForm):
@@ -102,6 +105,7 @@ class LeadAdmin(PhoneSearchMixin, ImportingAdmin):
     readonly_fields = ["metadata_text", "created"]
     inlines = [ConsentInline]
     actions = None
+    change_form_outer_before_template = "admin/calls/lead/head.html"
     empty_title = "No leads yet"
     empty_hint = "A lead is a person an agent may call. Import a list, add them one by one, or through the API."
     empty_link = ("Import a list", "admin:calls_lead_import_list")
@@ -118,6 +122,29 @@ class LeadAdmin(PhoneSearchMixin, ImportingAdmin):
     def has_delete_permission(self, _request: HttpRequest, _obj: Lead | None = None) -> bool:
         """Leads are erased as a person, with everything about them."""
         return False
+
+    def has_call_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(PLACE) and request.user.has_perm("agents.view_agent")
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        with self.row_scope(object_id):
+            callers = list(_callers()[:MOST_AGENTS]) if object_id and self.has_call_permission(request) else []
+            return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), "callers": callers})
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.row_path("call/", require_safe(self.call_view), "call"), *super().get_urls()]
+
+    def call_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """To the page of the agent that was chosen to call this person."""
+        lead: Lead = self.row_or_404(request, object_id)
+        if not (self.has_view_permission(request, lead) and self.has_call_permission(request)):
+            raise PermissionDenied
+        agent = next((agent for agent in _callers() if str(agent.pk) == request.GET.get("agent")), None)
+        if agent is None:
+            raise Http404("There is no such agent.")
+        return redirect(f"{reverse('admin:agents_agent_call', args=[agent.pk])}?lead={lead.pk}")
 
     def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:
         if change:
@@ -138,6 +165,12 @@ class LeadAdmin(PhoneSearchMixin, ImportingAdmin):
     @admin.display(description="created", ordering="id")
     def created(self, lead: Lead) -> str:
         return moment(lead.created_at, lead.tenant.timezone) if lead.created_at else EMPTY
+
+
+def _callers() -> QuerySet[Agent]:
+    """The agents that could call somebody."""
+    agents: QuerySet[Agent] = Agent.objects.filter(archived_at=None).exclude(published_version=None).order_by("name")
+    return agents
 
 
 class ActiveFilter(DropdownFilter):

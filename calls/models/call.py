@@ -130,7 +130,11 @@ class Call(TenantModel):
     objects: ClassVar[CallManager] = CallManager()
 
     class Meta(TenantModel.Meta):
-        permissions = [("hang_up_call", "Can hang up a call")]
+        permissions = [
+            ("hang_up_call", "Can hang up a call"),
+            ("place_call", "Can call people"),
+            ("override_gates", "Can call somebody although a gate refuses it, with a reason"),
+        ]
         constraints = [
             tenant_key("call"),
             TenantForeignKey(field="agent", name="call_agent_same_tenant"),

@@ -11,28 +11,38 @@ from calls.errors import GateRefusedError, InvalidCallError, NoLineError, Teleph
 from calls.models import Call, PhoneNumber
 from calls.services.dialing import usable_trunk
 from calls.services.gates import OPEN_CALL, check_person
-from calls.services.placing import Asked, plan_call, queue_call
+from calls.services.placing import Asked, Plan, plan_call, queue_call
 from calls.services.timing import WAITS
 from calls.telephony.names import OUTBOUND_PREFIX
 from tenants.lifecycle import require_new_work
+from tenants.models import User
+from tenants.services import audit
 
 _NO_LINE: Final = "There is no number to call from. Add a trunk and a number first; until then, place simulated calls."
 
 
 @transaction.atomic
-def place_outbound(*, to: str, from_number: PhoneNumber | None = None, override_gates: str = "", **asked: Unpack[Asked]) -> Call:
+def place_outbound(
+    *,
+    to: str,
+    from_number: PhoneNumber | None = None,
+    override_gates: str = "",
+    actor: User | None = None,
+    **asked: Unpack[Asked],
+) -> Call:
     """Queue a call to a person. `to` is a number with its country code, such as +15125550143.
 
     It is shown as coming from `from_number`, else from the agent's own, else from the newest that may be shown.
-    `override_gates` says why gates that may be overridden do not count; who gives it must have the scope for it. Raises
-    what `plan_call` does, TenantNotActiveError, GateRefusedError, InvalidCallError, TelephonyNotConfiguredError, and
-    NoLineError for a trunk that places no calls; then nothing is stored.
+    `override_gates` says why gates that may be overridden do not count; who gives it must have the scope for it.
+    `actor` is the member of staff who calls, for the audit. Raises what `plan_call` does, TenantNotActiveError,
+    GateRefusedError, InvalidCallError, TelephonyNotConfiguredError, and NoLineError for a trunk that places no calls; then
+    nothing is stored.
     """
     require_new_work()
     plan = plan_call(**asked)
     call, now = plan.call, database_now()
     when = asked.get("not_before") or now
-    verdict = check_person(phone=to, now=when, requires_consent=False, override_reason=override_gates, subject=call)
+    verdict = check_person(phone=to, now=when, requires_consent=False, override_reason=override_gates, actor=actor, subject=call)
     verdict.require()
     number = from_number or _own_number(call)
     if number.released_at or not number.is_caller_id:
@@ -42,15 +52,21 @@ def place_outbound(*, to: str, from_number: PhoneNumber | None = None, override_
     call.overridden_gates = list(verdict.overridden)
     call.room = f"{OUTBOUND_PREFIX}{call.pk.hex}"
     call.not_after = call.not_after or when + WAITS
+    _queue(plan)
+    if actor is not None:
+        audit.record(action="call.placed", target=call, actor=actor)
+    dispatch.wake_on_commit()
+    return call
+
+
+def _queue(plan: Plan) -> None:
     try:
         with transaction.atomic():
             queue_call(plan)
     except IntegrityError as error:
         if "call_rings_a_phone_once" not in str(error):
             raise
-        raise GateRefusedError(OPEN_CALL, f"There is a call to {call.phone} already that has not ended.") from error
-    dispatch.wake_on_commit()
-    return call
+        raise GateRefusedError(OPEN_CALL, f"There is a call to {plan.call.phone} already that has not ended.") from error
 
 
 def _own_number(call: Call) -> PhoneNumber:

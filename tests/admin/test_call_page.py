@@ -221,3 +221,27 @@ def test_a_call_is_found_by_its_public_id(root: Client, house: House, foreign: H
     page = root.get(reverse("admin:calls_call_changelist"), {"q": house.call.public_id}).content.decode()
     assert house.call.public_id in page
     assert foreign.call.public_id not in page
+
+
+def test_events_of_telephony_are_in_words(root: Client, house: House) -> None:
+    happened = [
+        ("inbound_hook", {"duration_ms": 12, "status": 200, "problem": ""}),
+        ("inbound_hook", {"duration_ms": 2000, "status": None, "problem": "It did not answer in time."}),
+        ("dial_ended", {"is_attempt": True, "retry": "later"}),
+        ("dial_ended", {"is_attempt": False, "retry": "never"}),
+        ("dial_ended", {}),
+    ]
+    with tenant_scope(house.tenant):
+        for kind, data in happened:
+            CallEvent.objects.create(call=house.call, kind=kind, at=house.call.created_at, data=data)
+        Call.objects.filter(pk=house.call.pk).update(answered_by="human")
+    page = page_of(root, house)
+    for told in (
+        "was asked, and answered after 12 ms.",
+        "decided nothing (after 2000 ms): It did not answer in time.",
+        "It counts as a try to reach the person. Trying again later makes sense.",
+        "It is not counted as a try to reach them. Trying again is of no use",
+        "Answered by</dt><dd>a person",
+    ):
+        assert told in page
+    assert "is attempt" not in page

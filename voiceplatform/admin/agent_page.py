@@ -20,14 +20,16 @@ from agents.models import Agent, AgentVersion
 from agents.personas import PERSONAS
 from calls.admin.call_page import live_context
 from calls.admin.hosts import taking
+from calls.admin.people import PLACE
 from calls.errors import CallsError
 from calls.models import Call
 from calls.services import place_call
 from tenants.admin.base import Tab
 from tenants.errors import TenantsError
+from voiceplatform.admin.agent_call import call_page
 from voiceplatform.admin.agent_chat import STOP_POLLING, chat_panel, chat_said
 
-SIMULATE = "calls.add_call"  # the only way the console places calls
+SIMULATE = "calls.add_call"
 RECENT = 10
 
 
@@ -71,6 +73,7 @@ class AgentPageAdmin(AgentAdmin):
         own = [
             self.row_path("simulate/", self.simulate_view, "simulate"),
             self.row_path("simulate/live/", require_safe(self.live_view), "simulate_live"),
+            self.row_path("call/", self.call_view, "call"),
             self.row_path("chat/", self.chat_view, "chat"),
             self.row_path("chat/said/", require_safe(self.chat_said_view), "chat_said"),
             self.row_path("calls/", require_safe(self.calls_view), "calls"),
@@ -78,7 +81,7 @@ class AgentPageAdmin(AgentAdmin):
         return [*own, *super().get_urls()]
 
     def tabs(self, agent: Agent, current: str) -> list[Tab]:
-        names = [("simulate", "Simulate a call"), ("calls", "Calls")]
+        names = [("simulate", "Simulate a call"), ("call", "Call now"), ("calls", "Calls")]
         return [*super().tabs(agent, current), *(Tab(title, self.row_url(name, agent), name == current) for name, title in names)]
 
     def has_simulate_permission(self, request: HttpRequest) -> bool:
@@ -116,6 +119,12 @@ class AgentPageAdmin(AgentAdmin):
         if self.has_simulate_permission(request) and agent.archived_at is None:
             context["chat_url"] = self.row_url("chat", agent)
         return super().agent_page(request, agent, tab=tab, template=template, **context)
+
+    def call_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        agent = self.viewable(request, object_id)
+        if not request.user.has_perm(PLACE):
+            raise PermissionDenied
+        return call_page(self, request, agent)
 
     def chat_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         agent = self.viewable(request, object_id)

@@ -19,6 +19,8 @@ from voiceplatform.embedded.services import SERVICES
 from voiceplatform.embedded.supervisor import Supervisor
 
 PERSONA = "hours_and_message"
+CALLEE = "+12025550115"
+"""A person who talks, in the simulated carrier's phone book."""
 STOPPED = 130
 """The exit code of a command that somebody stopped."""
 
@@ -55,7 +57,9 @@ def _run(*, once: bool, persona: str) -> int:
         held = _call(supervisor, agent_id=seeded["agent_id"], persona=persona)
         if once:
             return 0 if held else 1
-        supervisor.start(["web", "celery", "beat", "host"])
+        supervisor.start(["web", "livekit", "celery", "beat", "host", "phone-host", "carrier"], strict=False)
+        if "carrier" in supervisor.running():
+            seeded = _seed(supervisor, llm_provider=choice.provider, small=values.get("VP_BRAIN") == "small")
         _invite(supervisor, seeded)
         supervisor.watch()
         heading("Stopping …")
@@ -97,9 +101,19 @@ def _invite(supervisor: Supervisor, seeded: dict[str, str]) -> None:
         f"  · another terminal: .venv/bin/python manage.py simulate_call --agent {seeded['agent_id']} --persona changes_mind\n"
         f"  · the API: {url}/api/docs\n"
         f"    with a key from: .venv/bin/python manage.py create_api_key --tenant {seeded['tenant_slug']}\n\n"
+        f"{_telephone(seeded['phone']) if seeded['phone'] else ''}"
         "  Ctrl-C stops everything. The next start takes seconds.\n"
     )
     sys.stdout.flush()
+
+
+def _telephone(phone: str) -> str:
+    dev = ".venv/bin/python manage.py dev --only postgres,valkey,livekit -- .venv/bin/python manage.py"
+    return (
+        "  Telephone without a phone company; docs/rehearse.md says who answers where:\n"
+        f"  · Agents → Ava → Call now: {CALLEE} is a person who talks\n"
+        f"  · {CALLEE} calls Ava: {dev} run_simulated_carrier call --from {CALLEE} --to {phone}\n\n"
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ def given() -> dict[str, str]:
     return values
 
 
+def is_supervised(name: str, values: Mapping[str, str] = os.environ) -> bool:
+    """Whether a supervisor gave this process the variable, so that what it names is the embedded profile's own."""
+    return name in values.get("VP_SUPERVISED", "").split()
+
+
 def home_path(values: Mapping[str, str]) -> Path:
     return Path(values.get("VP_HOME") or PROJECT / ".vp").resolve()
 

@@ -45,6 +45,7 @@ class Service:
     launch: Callable[[Context], Launch]
     replaced_by: tuple[str, ...] = ()  # variables by which the user names a server of their own
     after: tuple[str, ...] = ()  # services that must be ready first, where they run at all
+    needs: str = ""  # a variable without which it is of no use, e.g. the address of a server
     migrated: bool = False  # needs the database's tables
     optional: bool = False  # the platform is of use without it; matters only to `Supervisor.start(…, strict=False)`
     stop_signal: signal.Signals = signal.SIGTERM

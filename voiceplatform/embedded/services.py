@@ -15,6 +15,9 @@ from voiceplatform.embedded.service import Context, Launch, Service
 from voiceplatform.embedded.valkey import VALKEY
 
 SPEECH_MODELS = ("whisper-base", "voice-joe")
+LIVEKIT_KEYS = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+PHONE_DRAIN_S = 5
+"""How long calls go on when somebody stops everything; on servers they get half an hour."""
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]
 
 
@@ -98,6 +101,21 @@ def _host(_context: Context) -> Launch:
     return Launch(argv=[*MANAGE, "run_voice_worker", "--local"], ready=None, cwd=PROJECT)
 
 
+def _phone_host(context: Context) -> Launch:
+    known = context.environment()
+    if missing := [name for name in LIVEKIT_KEYS if not known.get(name)]:
+        raise EmbeddedError(f"phone-host needs {' and '.join(missing)} beside LIVEKIT_URL: the key pair of that server.")
+    argv = [*MANAGE, "run_voice_worker", "--livekit", "--drain", str(PHONE_DRAIN_S)]
+    return Launch(argv=argv, ready=None, cwd=PROJECT)
+
+
+def _carrier(context: Context) -> Launch:
+    if not context.environment().get("REDIS_URL"):
+        raise EmbeddedError("carrier needs a broker. Mend: start it together with valkey, or set REDIS_URL.")
+    log = context.home.root / "files" / "carrier" / "log.jsonl"
+    return Launch(argv=[*MANAGE, "run_simulated_carrier", "--log", str(log)], ready=None, cwd=PROJECT)
+
+
 SERVERS: tuple[Service, ...] = (POSTGRES, VALKEY)  # everything else may need them
 SERVICES: tuple[Service, ...] = (
     *SERVERS,
@@ -108,4 +126,21 @@ SERVICES: tuple[Service, ...] = (
     Service(name="celery", launch=_celery, migrated=True, grace=20),
     Service(name="beat", launch=_beat, migrated=True),
     Service(name="host", launch=_host, migrated=True, after=("brain", "speech"), grace=20),
+    Service(
+        name="phone-host",
+        launch=_phone_host,
+        needs="LIVEKIT_URL",
+        migrated=True,
+        after=("livekit", "web", "brain", "speech"),
+        optional=True,
+        grace=PHONE_DRAIN_S + 20,
+    ),
+    Service(
+        name="carrier",
+        launch=_carrier,
+        needs="LIVEKIT_URL",
+        replaced_by=("LIVEKIT_URL",),
+        after=("livekit", "speech", "phone-host"),
+        optional=True,
+    ),
 )

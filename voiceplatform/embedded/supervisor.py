@@ -180,11 +180,16 @@ class Supervisor:
         if given := next((variable for variable in service.replaced_by if self.values.get(variable)), ""):
             self.say(f"{name:<10} not started: {given} is set")
             return None
+        may_fail = service.optional and not strict
+        if service.needs and service.needs not in self.environment():
+            if may_fail:  # who would have given it has said why it is not there
+                return None
+            raise EmbeddedError(f"{name} needs {service.needs}. Mend: set it, or start {name} together with what gives it.")
         self._console.pending(f"preparing {name} …")
         try:
             launch = service.launch(self)
         except EmbeddedError as error:
-            if strict or not service.optional:
+            if not may_fail:
                 raise
             self.say(f"{name:<10} not started: {error}")
             return None

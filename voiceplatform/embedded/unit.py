@@ -67,6 +67,7 @@ class Unit:
         cap_log(self.log)
         try:
             self.launch.before()
+            self._since = time.monotonic()  # what had to be done before may have taken long
             self.process = spawn(
                 self.launch.argv,
                 env=self.launch.env if self.launch.env is not None else self._environment(),

@@ -1,0 +1,38 @@
+"""A call's events in words."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from agents.admin.differences import in_words
+from calls.models import CallEvent
+from calls.outcomes import Retry
+
+Told = tuple[str, list[tuple[str, str]]]
+_RETRIES: Final[Mapping[str, str]] = {
+    Retry.NEVER: "Trying again is of no use before something has changed.",
+    Retry.LATER: "Trying again later makes sense.",
+    Retry.SOON: "It can be tried again soon.",
+}
+
+
+def told(event: CallEvent) -> Told:
+    """A title or sentence, and what else is known, name by name."""
+    if (sentence := _SENTENCES.get(event.kind)) is not None:
+        return sentence(event.data), []
+    data = [(name.replace("_", " "), in_words(value)) for name, value in event.data.items() if value not in ("", None, [], {})]
+    return event.kind.replace("_", " ").replace(".", " ").capitalize(), data
+
+
+def _hook(data: Mapping[str, Any]) -> str:
+    took = f"after {data['duration_ms']} ms" if "duration_ms" in data else "in time"
+    if problem := data.get("problem"):
+        return f"The number's hook was asked and decided nothing ({took}): {problem} The number's own settings held."
+    return f"The number's hook was asked, and answered {took}."
+
+
+def _dial_ended(data: Mapping[str, Any]) -> str:
+    counts = "It counts as a try to reach the person." if data.get("is_attempt") else "It is not counted as a try to reach them."
+    return " ".join(filter(None, ["The dial ended without a conversation.", counts, _RETRIES.get(data.get("retry", ""), "")]))
+
+
+_SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {"inbound_hook": _hook, "dial_ended": _dial_ended}
