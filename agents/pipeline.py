@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 SCHEMA_VERSION = 1
 INSTRUCTIONS_MAX_CHARS = 40_000
-TEMPLATE_FIELDS = ("instructions", "opening.greeting")
+TEMPLATE_FIELDS = ("instructions", "opening.greeting", "machines.voicemail_message", "machines.introduction")
 """The fields rendered as Liquid, with the variables of the call."""
 
 _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -184,6 +184,73 @@ class Limits(Section):
         return warning
 
 
+class Machines(Section):
+    """What the agent does when it calls somebody and a machine answers."""
+
+    silence_after_answer_s: float = setting(
+        3.0,
+        "Wait for a greeting",
+        "In calls to somebody, the agent lets whoever answers speak first, and begins anyway after this long without a word.",
+        unit="s",
+        ge=1,
+        le=15,
+    )
+    on_voicemail: Literal["hang_up", "leave_message", "continue"] = setting(
+        "hang_up",
+        "When a mailbox answers",
+        "Hang up, leave the message below after the tone, or go on as with a person.",
+    )
+    voicemail_message: str = setting(
+        "Hello, this is {{ agent_name }} from {{ business_name }}. I am sorry that I missed you. We will call again. Goodbye.",
+        "Message for the mailbox",
+        "Spoken once after the tone, word for word. Liquid variables work.",
+        widget="textarea",
+        max_length=1000,
+    )
+    on_menu: Literal["hang_up", "continue"] = setting(
+        "hang_up",
+        "When a menu answers",
+        "Hang up, or go on: the agent hears the choices, and can press keys when it has the tool for that.",
+    )
+    on_screening: Literal["introduce", "hang_up"] = setting(
+        "introduce",
+        "When somebody's phone asks who is calling",
+        "Say the introduction below and go on as with a person, or hang up.",
+    )
+    introduction: str = setting(
+        "This is {{ agent_name }}, an assistant calling from {{ business_name }}.",
+        "Introduction",
+        "One sentence that says who is calling and why. Liquid variables work.",
+        widget="textarea",
+        max_length=300,
+    )
+
+    @field_validator("voicemail_message")
+    @classmethod
+    def _says_something(cls, message: str, info: ValidationInfo) -> str:
+        if not message.strip() and info.data.get("on_voicemail") == "leave_message":
+            raise ValueError("write a message, or choose something else for mailboxes")
+        return message
+
+    @field_validator("introduction")
+    @classmethod
+    def _introduces(cls, introduction: str, info: ValidationInfo) -> str:
+        if not introduction.strip() and info.data.get("on_screening") == "introduce":
+            raise ValueError("write an introduction, or hang up on phones that ask who is calling")
+        return introduction
+
+
+class Digits(Section):
+    """What becomes of the keys a caller presses."""
+
+    hide_digits: bool = setting(
+        True, "Hide pressed keys", "The agent gets them; transcripts show dots instead, e.g. for a PIN or an account number."
+    )
+    hide_from: int = setting(
+        4, "Hide from this many", "Fewer keys pressed in a row are shown, e.g. the choice of a menu.", unit="digits", ge=1, le=32
+    )
+
+
 class VersionSettings(Section):
     """Everything a version fixes besides its tools."""
 
@@ -209,6 +276,8 @@ class VersionSettings(Section):
     speaking: Speaking = Field(default_factory=Speaking, title="Voice")
     turn_taking: TurnTaking = Field(default_factory=TurnTaking, title="Turn-taking")
     limits: Limits = Field(default_factory=Limits, title="Limits")
+    machines: Machines = Field(default_factory=Machines, title="When a machine answers")
+    digits: Digits = Field(default_factory=Digits, title="Digits")
     record: bool = setting(True, "Record calls", "Both sides in stereo: the caller left, the agent right.")
     apology: str = setting(
         "I am sorry, I am having technical trouble. Please call again later. Goodbye.",

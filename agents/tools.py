@@ -71,6 +71,21 @@ END_CALL = ToolSpec(
     example=ToolExample(caller="Thanks, bye.", say="Goodbye!", slots={}),
 )
 
+PRESS_DIGITS = ToolSpec(
+    key="press_digits",
+    title="Press keys",
+    description="Press keys of the phone, for example to choose from a menu or to dial an extension. Works in phone calls only.",
+    guidance=(
+        "When a recorded menu offers choices by number, press the key that fits what you are calling about, without saying "
+        "anything. Press only keys that the menu has offered."
+    ),
+    parameters=_arguments(digits=_text("The keys in order: 0-9, * and #; w waits half a second.", 32)),
+    risk="writes",
+    when="when a recorded menu asks to press keys.",
+    cues=r"\b(press|dial|enter|extension|pound|hash|star|menu|options?|keypad)\b",
+    example=ToolExample(caller="For sales, press 1. For support, press 2.", say="One moment.", slots={"digits": "1"}),
+)
+
 TAKE_MESSAGE = ToolSpec(
     key="take_message",
     title="Take a message",
@@ -100,4 +115,4 @@ TAKE_MESSAGE = ToolSpec(
     feature_key="voice-agent-tool-take-message",
 )
 
-TOOLS: Mapping[str, ToolSpec] = {spec.key: spec for spec in (END_CALL, TAKE_MESSAGE)}
+TOOLS: Mapping[str, ToolSpec] = {spec.key: spec for spec in (END_CALL, PRESS_DIGITS, TAKE_MESSAGE)}

@@ -8,6 +8,7 @@ import numpy as np
 from livekit.agents.voice import io
 
 from voice_worker.audio import FRAME_S, CallClock, Int16Array, PacedInput, PlayedOutput, Tap, Taps, Utterance
+from voice_worker.keys import Keys
 
 _AUDIBLE = 200
 
@@ -17,6 +18,7 @@ class ScriptedEnds:
 
     left: asyncio.Event
     left_reason: str
+    keys: Keys | None = None
 
     def __init__(self, clock: CallClock) -> None:
         self.clock = clock

@@ -4,15 +4,17 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 
 from voice_worker.apology import Apology
 from voice_worker.audio import CallClock, CallEnds
+from voice_worker.called import CalledConversation
 from voice_worker.closing import quietly
 from voice_worker.conversation import Script
 from voice_worker.ears import Ears, EarTurn
+from voice_worker.opening_ear import OpeningEar
 from voice_worker.pipeline import Stages, open_session
 from voice_worker.recording import Recorder, RecordingResult
 from voice_worker.records import Records
@@ -58,17 +60,22 @@ class AnsweredCall:
 
     def converse(self, *, script: Script, orders: Orders) -> SpokenConversation:
         apology = self._apology()
-        self._conversation = SpokenConversation(
-            session=open_session(self._stages, turn_taking=self._snapshot.settings.turn_taking),
-            script=script,
-            ends=self._line,
-            clock=self._clock,
-            answered_at=self._answered_at,
-            records=self._records,
-            orders=orders,
-            apology=apology,
-            was_called=self._snapshot.kind == OUTBOUND,
-        )
+        parts: dict[str, Any] = {
+            "session": open_session(self._stages, turn_taking=self._snapshot.settings.turn_taking),
+            "script": script,
+            "ends": self._line,
+            "clock": self._clock,
+            "answered_at": self._answered_at,
+            "records": self._records,
+            "orders": orders,
+            "apology": apology,
+        }
+        if self._snapshot.kind == OUTBOUND:
+            ear = OpeningEar(self._clock)
+            self._line.add_tap(ear)
+            self._conversation = CalledConversation(ear=ear, **parts)
+        else:
+            self._conversation = SpokenConversation(**parts)
         self._tasks = [asyncio.create_task(self._prepare(apology)), asyncio.create_task(self._usage.keep_flushing())]
         return self._conversation
 

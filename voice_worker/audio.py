@@ -16,6 +16,8 @@ from livekit import rtc
 from livekit.agents.voice import io
 from numpy.typing import NDArray
 
+from voice_worker.keys import Keys
+
 RATE = 24_000
 FRAME = 480
 FRAME_S = FRAME / RATE
@@ -82,12 +84,16 @@ class Taps:
 
 
 class CallEnds(Protocol):
-    """The far side of a call as the session sees it; `left` is set once the far end has hung up."""
+    """The far side of a call as the session sees it; `left` is set once the far end has hung up.
+
+    Without `keys`, it is no phone.
+    """
 
     audio_input: io.AudioInput
     audio_output: io.AudioOutput
     left: asyncio.Event
     left_reason: str
+    keys: Keys | None
 
     def add_tap(self, tap: Tap) -> None: ...
 

@@ -26,6 +26,7 @@ from livekit.agents.voice import SpeechHandle
 from agents.pipeline import VersionSettings
 from voice_worker import outcome
 from voice_worker.audio import CallClock
+from voice_worker.keys import NoKeysError
 from voice_worker.outcome import Outcome
 from voice_worker.records import Records
 from voice_worker.transcript import Source, Transcript
@@ -54,6 +55,8 @@ class Script:
     instructions: str
     greeting: str
     max_duration_s: float
+    voicemail_message: str = ""
+    introduction: str = ""
 
 
 class Conversation(ABC):
@@ -117,6 +120,10 @@ class Conversation(ABC):
     def hang_up_after(self, speech: SpeechHandle) -> None:
         if self._leaving is None or self._leaving.done():
             self._leaving = self._spawn(self._say_goodbye(speech))
+
+    async def press_keys(self, digits: str) -> None:
+        """Raises NoKeysError: a conversation has no keys unless it is held over a phone."""
+        raise NoKeysError
 
     # -- the way through a call ----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from livekit.agents.voice import SpeechHandle
 
+from voice_worker.keys import NoKeysError
 from voice_worker.records import Records
 from voice_worker.watchdogs import Orders
 
@@ -19,6 +20,8 @@ class Talk(Protocol):
     def caller_said(self) -> Sequence[str]: ...
 
     def hang_up_after(self, speech: SpeechHandle) -> None: ...
+
+    async def press_keys(self, digits: str) -> None: ...
 
     def now(self) -> float: ...
 
@@ -49,6 +52,11 @@ class CallDesk:
     def hang_up_after(self, speech: SpeechHandle) -> None:
         if self._talk:
             self._talk.hang_up_after(speech)
+
+    async def press_keys(self, digits: str) -> None:
+        if self._talk is None:
+            raise NoKeysError
+        await self._talk.press_keys(digits)
 
     def now_iso(self) -> str:
         return datetime.now(UTC).isoformat()

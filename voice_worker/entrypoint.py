@@ -27,13 +27,13 @@ from voice_worker.closing import later, quietly
 from voice_worker.conversation import Conversation, Script
 from voice_worker.database import in_database
 from voice_worker.desk import CallDesk
-from voice_worker.instructions import build_instructions, render_greeting
+from voice_worker.instructions import build_instructions, render_line
 from voice_worker.outcome import CallOverError, Outcome, PutBackError
 from voice_worker.pipeline import MindBuilder, ModelMissingError, StagesBuilder, build_mind, build_stages
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.providers.local_llm import LocalLLM
 from voice_worker.records import Records
-from voice_worker.snapshot import CallSnapshot, load_snapshot
+from voice_worker.snapshot import OUTBOUND, CallSnapshot, load_snapshot
 from voice_worker.tools.builder import Toolbox, build_tools
 from voice_worker.watchdogs import Orders, Written
 from voice_worker.written import OpenedChat
@@ -251,11 +251,14 @@ class _Run:
         built = build_instructions(snapshot, tools=names, at=at)
         data = {"instructions_sha256": built.sha256, "tools": names}
         self._records.append({"op": "event", "kind": "prepared", "at": at.isoformat(), "data": data})
+        machines, calls_out = snapshot.settings.machines, snapshot.kind == OUTBOUND
         return Script(
             settings=snapshot.settings,
             instructions=built.text,
-            greeting=render_greeting(snapshot, at=at),
+            greeting=render_line(snapshot.settings.opening.greeting, snapshot, at=at),
             max_duration_s=snapshot.max_duration_s,
+            voicemail_message=render_line(machines.voicemail_message, snapshot, at=at) if calls_out else "",
+            introduction=render_line(machines.introduction, snapshot, at=at) if calls_out else "",
         )
 
 

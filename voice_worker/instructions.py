@@ -46,9 +46,9 @@ def build_instructions(snapshot: CallSnapshot, *, tools: Sequence[str], at: date
     return Instructions(text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
-def render_greeting(snapshot: CallSnapshot, *, at: datetime) -> str:
-    """Raises LiquidError for a template that does not render."""
-    return render_liquid(snapshot.settings.opening.greeting, template_values(snapshot, at=at)).strip()
+def render_line(template: str, snapshot: CallSnapshot, *, at: datetime) -> str:
+    """A template of the version's, such as its greeting, as it is spoken. Raises LiquidError where it does not render."""
+    return render_liquid(template, template_values(snapshot, at=at)).strip()
 
 
 def template_values(snapshot: CallSnapshot, *, at: datetime) -> dict[str, Any]:

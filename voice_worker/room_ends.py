@@ -14,6 +14,7 @@ from livekit.agents.voice import io
 
 from voice_worker.audio import FRAME, RATE, CallClock, Int16Array, PlayedOutput, Tap, Taps
 from voice_worker.entrypoint import Append, EndsFactory
+from voice_worker.keys import Keys, RoomKeys
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.rooms import close_room, join
 from voice_worker.snapshot import CallSnapshot
@@ -97,6 +98,7 @@ class RoomEnds:
 
     left: asyncio.Event
     left_reason: str
+    keys: Keys | None
 
     def __init__(
         self, ctx: JobContext, participant: rtc.RemoteParticipant, *, track: AgentTrack, clock: CallClock, append: Append
@@ -120,6 +122,8 @@ class RoomEnds:
         self._player = PlayedOutput(clock, heard=self._taps.agent_frame)
         self.audio_output: io.AudioOutput = self._player
         self.left, self.left_reason = asyncio.Event(), ""
+        is_phone = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
+        self.keys = RoomKeys(ctx.room, participant.identity) if is_phone else None
         self._room.on("participant_disconnected", self._on_left)
         self._room.on("disconnected", self._on_disconnected)
         # Who left before anybody listened tells nobody any more.

@@ -1,5 +1,6 @@
 """A conversation that is spoken: what is heard, who has the floor, and silence."""
 
+import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from voice_worker.apology import Apology
 from voice_worker.audio import CallEnds
 from voice_worker.conversation import Conversation
 from voice_worker.heard import HeardOutput, HeardText
+from voice_worker.keys import Entry, NoKeysError, as_message, shown
 from voice_worker.listening import Filtered
 from voice_worker.pipeline import CallAgent
 from voice_worker.transcript import Source
@@ -40,6 +42,7 @@ class SpokenConversation(Conversation):
         self._hung_up = outcome.RECIPIENT_HUNG_UP if was_called else outcome.CALLER_HUNG_UP
         self._ends = ends
         self._apology = apology
+        self._entry = Entry(self._on_pressed)
         self._filtered = Filtered()
         self._words = HeardText()
         self._silence = Silence(self._session, limits=self._script.settings.limits, is_busy=self._is_busy)
@@ -49,6 +52,8 @@ class SpokenConversation(Conversation):
 
     async def _begin(self) -> None:
         await self._ends.start()
+        if self._ends.keys:
+            self._ends.keys.listen(self._entry.press)
 
     def _connect(self) -> None:
         super()._connect()
@@ -60,6 +65,16 @@ class SpokenConversation(Conversation):
         session.on("user_input_transcribed", self._on_transcribed)
         session.on("user_state_changed", self._on_user_state)
         session.on("agent_state_changed", self._on_agent_state)
+
+    async def press_keys(self, digits: str) -> None:
+        """Raises NoKeysError."""
+        if self._ends.keys is None:
+            raise NoKeysError
+        await self._ends.keys.press(digits)
+
+    async def close(self) -> None:
+        self._entry.close()
+        await super().close()
 
     def _own_duties(self) -> list[Coroutine[Any, Any, None]]:
         silence = self._silence.run(ask=self._ask_whether_there, give_up=lambda: self.end(outcome.SILENCE))
@@ -84,6 +99,21 @@ class SpokenConversation(Conversation):
         if event.is_final and event.transcript:
             self._silence.caller_spoke()
             self.transcript.caller_heard(event.transcript, language=str(event.language or ""))
+
+    def _on_pressed(self, keys: str) -> None:
+        """Keys are an answer like words are, and also break in on the agent."""
+        if self._outcome.done() or self._failing:
+            return
+        self._silence.caller_spoke()
+        self.transcript.keys_pressed(as_message(keys), shown=as_message(shown(keys, self._script.settings.digits)))
+        self._answer_keys(as_message(keys))
+
+    def _answer_keys(self, message: str) -> None:
+        # The session closes of its own accord, or the agent must not be interrupted: then it answers afterwards.
+        with contextlib.suppress(RuntimeError):
+            self._session.interrupt()
+        with contextlib.suppress(RuntimeError):
+            self._session.generate_reply(user_input=message)
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":

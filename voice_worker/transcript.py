@@ -49,6 +49,7 @@ class Transcript:
         self._agent_began: tuple[int, float] | None = None
         self._agent_turns: list[_AgentTurn] = []
         self._unmatched: list[EarTurn] = []
+        self._shown: dict[str, str] = {}
         self._sources: dict[str, Source] = {}
         self._handles: list[SpeechHandle] = []
         self.caller_said: list[str] = []
@@ -84,6 +85,19 @@ class Transcript:
         self.caller_said[-1] = " ".join(self._open.parts)
         self._write_caller(self._open, text=self.caller_said[-1], metrics={})
 
+    def keys_pressed(self, message: str, *, shown: str) -> None:
+        """The next message of the caller's with this text is written down as `shown`."""
+        # Words before the keys are a turn of their own.
+        self._open = None
+        self._shown[message] = shown
+
+    def note_keys(self, message: str) -> None:
+        """Write pressed keys down that nobody answers."""
+        now = self._clock.now()
+        self.caller_said.append(message)
+        turn = _CallerTurn(sequence=self._take_number(), started_at=now, ended_at=now)
+        self._write_caller(turn, text=self._shown.get(message, message), metrics={})
+
     def item_added(self, item: llm.ChatMessage) -> None:
         if item.role == "user":
             self._caller_done(item)
@@ -111,7 +125,7 @@ class Transcript:
         turn.started_at = self._second(metrics.get("started_speaking_at"), turn.started_at)
         turn.ended_at = self._second(metrics.get("stopped_speaking_at"), turn.ended_at)
         self.caller_said[-1] = text
-        self._write_caller(turn, text=text, metrics=_milliseconds(metrics, _CALLER_METRICS))
+        self._write_caller(turn, text=self._shown.get(text, text), metrics=_milliseconds(metrics, _CALLER_METRICS))
 
     def _agent_done(self, item: llm.ChatMessage) -> None:
         now = self._clock.now()

@@ -85,6 +85,18 @@ def test_the_defaults_are_valid_and_complete() -> None:
         ({"brain": {"temperature": 2.1}}, "brain.temperature", "At most 2; this is 2.1."),
         ({"limits": {"max_duration_s": 30}}, "limits.duration_warning_s", "Must be less than the longest call (30 s)."),
         ({"opening": {"greeting": " "}}, "opening.greeting", "Write a greeting, or let the caller speak first."),
+        (
+            {"machines": {"on_voicemail": "leave_message", "voicemail_message": " \n"}},
+            "machines.voicemail_message",
+            "Write a message, or choose something else for mailboxes.",
+        ),
+        (
+            {"machines": {"introduction": ""}},
+            "machines.introduction",
+            "Write an introduction, or hang up on phones that ask who is calling.",
+        ),
+        ({"machines": {"silence_after_answer_s": 0.5}}, "machines.silence_after_answer_s", "At least 1; this is 0.5."),
+        ({"digits": {"hide_from": 0}}, "digits.hide_from", "At least 1; this is 0."),
         ({"instructions": "  \n "}, "instructions", "This must not be empty."),
         ({"opening": {"speed": 1}}, "opening.speed", "There is no such setting."),
         ({"facts": ["Open", "x" * 301]}, "facts.1", "At most 300 characters; this has 301."),
@@ -205,5 +217,5 @@ def test_tools_are_checked_against_the_catalogue() -> None:
         validate_tools({"fly": {}, "end_call": {"loudly": True}})
     assert caught.value.errors == {
         "tools.end_call.loudly": "There is no such setting.",
-        "tools.fly": "There is no tool 'fly'. Known: end_call, take_message.",
+        "tools.fly": "There is no tool 'fly'. Known: end_call, press_digits, take_message.",
     }

@@ -62,6 +62,14 @@ def test_a_template_that_cannot_work_is_refused_at_publish(make_agent: MakeAgent
     assert message in caught.value.errors["opening.greeting"]
 
 
+def test_what_machines_hear_is_checked_like_the_greeting(make_agent: MakeAgent) -> None:
+    machines = {"voicemail_message": "For {{ nobody }}", "introduction": "I am {{ agent_name | shout }}"}
+    with pytest.raises(InvalidSettingsError) as caught:
+        publish(agent=make_agent(published=False, settings={"machines": machines}))
+    assert "nobody" in caught.value.errors["machines.voicemail_message"]
+    assert "unknown filter 'shout'" in caught.value.errors["machines.introduction"]
+
+
 def test_the_draft_of_a_retired_model_is_refused_at_publish(make_agent: MakeAgent) -> None:
     agent = make_agent(published=False)
     agent.versions.update(settings={**TEST_SETTINGS, "brain": {"provider": "openai", "model": "retired"}})

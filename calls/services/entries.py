@@ -156,6 +156,14 @@ class LegEntry(Entry):
     end_reason: Annotated[str, _CLEAN, Field(max_length=60)] | None = None
 
 
+class AnsweredByEntry(Entry):
+    """Who or what answered an outbound call. What is known stays, unless it was uncertain."""
+
+    op: Literal["answered_by"]
+    who: Literal["human", "machine_ivr", "machine_vm", "machine_unavailable", "screening", "uncertain"]
+    at: AwareDatetime
+
+
 class EventEntry(Entry):
     op: Literal["event"]
     kind: Name
@@ -187,6 +195,7 @@ AnyEntry = (
     | AnsweredEntry
     | UsageEntry
     | LegEntry
+    | AnsweredByEntry
     | EventEntry
     | RecordingEntry
     | FinalizeEntry
@@ -199,6 +208,8 @@ def parse_entry(raw: object) -> AnyEntry:
     return _ENTRY.validate_python(raw)
 
 
-def moment(entry: StatusEntry | MessageEntry | AnsweredEntry | EventEntry | FinalizeEntry, *, now: datetime) -> datetime:
+def moment(
+    entry: StatusEntry | MessageEntry | AnsweredEntry | AnsweredByEntry | EventEntry | FinalizeEntry, *, now: datetime
+) -> datetime:
     """When it happened by the job's clock, which may be fast: never later than now."""
     return min(entry.at, now)

@@ -13,6 +13,7 @@ from calls.lifecycle import OBJECT_TYPE
 from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, ToolCall, Turn
 from calls.models.journaled import JournaledModel
 from calls.services.entries import (
+    AnsweredByEntry,
     AnsweredEntry,
     Entry,
     EventEntry,
@@ -88,6 +89,17 @@ def write_events(call: Call, entries: Sequence[EventEntry], now: datetime) -> No
     CallEvent.objects.bulk_create(rows, ignore_conflicts=True)
 
 
+def write_answered_by(call: Call, entries: Sequence[AnsweredByEntry], now: datetime) -> None:
+    """The first knowledge stays; only what was uncertain is replaced."""
+    for entry in entries:
+        Call.objects.filter(pk=call.pk, answered_by__in=["", Call.AnsweredBy.UNCERTAIN]).update(answered_by=entry.who)
+    rows = [
+        CallEvent(call=call, kind=entry.op, at=moment(entry, now=now), data={"who": entry.who}, key=_digest(entry))
+        for entry in entries
+    ]
+    CallEvent.objects.bulk_create(rows, ignore_conflicts=True)
+
+
 def write_legs(call: Call, entries: Sequence[LegEntry], now: datetime) -> None:
     """The first moment at which something happened counts, whatever arrives again."""
     legs = {leg.identity: leg for leg in Leg.objects.filter(call=call)}
@@ -126,6 +138,7 @@ WRITERS: Final[Mapping[str, Callable[..., None]]] = {
     "answered": write_answers,
     "usage": write_usage,
     "event": write_events,
+    "answered_by": write_answered_by,
     "leg": write_legs,
     "recording": write_recording,
 }

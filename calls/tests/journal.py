@@ -51,3 +51,7 @@ def ended(disposition: str = "completed", reason: str = "end_call", at: str = AT
 
 def finalize(at: str = AT) -> Entry:
     return {"op": "finalize", "at": at}
+
+
+def answered_by(who: str, at: str = AT) -> Entry:
+    return {"op": "answered_by", "who": who, "at": at}

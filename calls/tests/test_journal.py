@@ -275,3 +275,30 @@ return refused
     for model in (ToolCall, Message, Recording, UsageRecord):
         assert model.objects.count() == 1
     assert CallEvent.objects.filter(call=call, kind="fallback").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (["human"], "human"),
+        (["uncertain"], "uncertain"),
+        (["uncertain", "machine_vm"], "machine_vm"),
+        (["uncertain", "machine_vm", "uncertain"], "machine_vm"),
+        (["screening", "human"], "screening"),
+        (["human", "human"], "human"),
+    ],
+)
+def test_who_answered_is_kept_and_only_better_knowledge_replaces_it(call: Call, told: list[str], kept: str) -> None:
+    for who in told:
+        apply(call, j.answered_by(who))
+    apply(call, *(j.answered_by(who) for who in told))
+    call.refresh_from_db()
+    assert call.answered_by == kept
+    assert {event.data["who"] for event in call.events.filter(kind="answered_by")} == set(told)
+    assert call.events.filter(kind="answered_by").count() == len(set(told))
+
+
+def test_nobody_unheard_of_answers(call: Call) -> None:
+    assert apply(call, j.answered_by("a_parrot")).refused == 1
+    call.refresh_from_db()
+    assert call.answered_by == ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from livekit.agents import (
     DEFAULT_API_CONNECT_OPTIONS,
     NOT_GIVEN,
@@ -140,12 +141,15 @@ class RuleStream(llm.LLMStream):
 
 
 def build_llm(stage: StageSettings) -> llm.LLM:
-    rules = stage.options.get("rules")
+    """Without rules of the stage's own, by those in the settings of a test's worker."""
+    rules = stage.options.get("rules") or getattr(settings, "VP_TEST_RULES", None)
     return RuleLLM([Rule(**rule) for rule in rules] if rules else DEFAULT_RULES)
 
 
 def build_stt(stage: StageSettings) -> stt.STT:
-    return ConstantSTT(stage.options.get("texts") or ["Hello, what time do you open?"])
+    """Without texts of the stage's own, what the settings of a test's worker say is heard."""
+    texts = stage.options.get("texts") or getattr(settings, "VP_TEST_HEARS", None)
+    return ConstantSTT(texts or ["Hello, what time do you open?"])
 
 
 def build_tts(stage: StageSettings) -> tts.TTS:

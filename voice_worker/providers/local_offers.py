@@ -65,7 +65,8 @@ def confirmed(*, actions: Sequence[Action], chat_ctx: llm.ChatContext) -> Action
 
 def _under_way(actions: Sequence[Action], *, chat_ctx: llm.ChatContext, asked: Sequence[str]) -> Action | None:
     """The action that the caller's last words go on with: an answer to its question, or a number put right."""
-    forms = [action for action in actions if not action.speaks]
+    # What has one thing to fill in is filled in at once or not at all.
+    forms = [action for action in actions if not action.speaks and len(action.required) > 1]
     said = caller_words(chat_ctx)
     if len(forms) != 1 or not said:
         return None

@@ -40,12 +40,13 @@ def make_model(url: str) -> LocalLLM:
     return LocalLLM(server=server, model="default", temperature=0.0, max_output_tokens=120, specs=TOOLS)
 
 
-def tools() -> list[llm.Tool]:
+def tools(*keys: str) -> list[llm.Tool]:
     async def use(raw_arguments: dict[str, object]) -> None:
         return None
 
     schemas = [
-        {"name": spec.key, "description": spec.description, "parameters": dict(spec.parameters)} for spec in TOOLS.values()
+        {"name": spec.key, "description": spec.description, "parameters": dict(spec.parameters)}
+        for spec in (TOOLS[key] for key in keys or ("end_call", "take_message"))
     ]
     return [llm.function_tool(use, raw_schema=schema) for schema in schemas]
 

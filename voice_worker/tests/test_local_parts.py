@@ -43,6 +43,15 @@ def test_a_form_that_was_begun_is_gone_on_with_unless_the_caller_turns_away() ->
     assert offered(*begun, "Why do you need it?", asked=(ASKED_NAME,))[1] is True
 
 
+def test_keys_to_press_do_not_hold_up_a_form() -> None:
+    all_of_them = read_actions(tools=tools(*TOOLS), specs=TOOLS)
+    begun = talk(WANTED, ASKED_NAME, "Maria Garcia.")
+    offer = make_offer(actions=all_of_them, choice="auto", chat_ctx=begun, asked=(ASKED_NAME,))
+    assert [action.name for action in offer.actions] == ["take_message"]
+    menu = make_offer(actions=all_of_them, choice="auto", chat_ctx=talk("For sales, press 1."), asked=())
+    assert [action.name for action in menu.actions] == ["press_digits"]
+
+
 def test_the_framework_may_choose_the_tool() -> None:
     assert offered("Goodbye.", choice="none") == ([], True)
     assert offered("Hello.", choice="required") == (["take_message", "end_call"], False)

@@ -9,6 +9,7 @@ import pytest
 from livekit.agents import Agent, AgentSession
 from livekit.agents.llm import FunctionCallOutput
 
+from voice_worker.keys import NoKeysError
 from voice_worker.providers.constant import Rule, RuleLLM
 from voice_worker.snapshot import Grant
 from voice_worker.tools.arguments import BadArgumentsError, checked
@@ -17,7 +18,7 @@ from voice_worker.tools.builder import MOST_USES, Toolbox, build_tools
 FEATURE = "voice-agent-tool-take-message"
 GIVEN = {"caller_name": "Maria Lopez", "phone": "512 555 0143", "reason": "insurance"}
 SAID = ["This is Maria Lopez, call me about my insurance.", "My number is 512, 555, 0143."]
-GRANTS = [Grant(key="end_call", config={}), Grant(key="take_message", config={})]
+GRANTS = [Grant(key="end_call", config={}), Grant(key="press_digits", config={}), Grant(key="take_message", config={})]
 
 
 class Desk:
@@ -28,6 +29,7 @@ class Desk:
         self.kept: list[Mapping[str, Any]] = []
         self.disk_full = False
         self.leaving = 0
+        self.has_keys, self.pressed = True, list[str]()
 
     def caller_said(self) -> Sequence[str]:
         return self.said
@@ -45,6 +47,11 @@ class Desk:
 
     def hang_up_after(self, speech: object) -> None:
         self.leaving += 1
+
+    async def press_keys(self, digits: str) -> None:
+        if not self.has_keys:
+            raise NoKeysError
+        self.pressed.append(digits)
 
     def now_iso(self) -> str:
         return "2026-01-05T12:00:00+00:00"
@@ -125,8 +132,8 @@ async def test_a_feature_switched_off_takes_the_tool_away_at_once() -> None:
     box = Toolbox(call_id=UUID(int=7), desk=desk, backend_decides=True)
     tools = build_tools(GRANTS, box=box)
     desk.features.clear()
-    assert [tool.id for tool in tools] == ["end_call", "take_message"]
-    assert [tool.id for tool in build_tools(GRANTS, box=box)] == ["end_call"]
+    assert [tool.id for tool in tools] == ["end_call", "press_digits", "take_message"]
+    assert [tool.id for tool in build_tools(GRANTS, box=box)] == ["end_call", "press_digits"]
     desk.features[FEATURE] = {"max_per_call": 1}
 
 
@@ -196,3 +203,21 @@ def test_arguments_are_checked_against_their_schema() -> None:
 def test_bad_arguments_are_named(given: object) -> None:
     with pytest.raises(BadArgumentsError):
         checked(given, schema=SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("digits", "pressed"),
+    [("1", ["1"]), ("12 34#", ["1234#"]), ("ww1*", ["ww1*"]), ("9A", []), ("1" * 33, []), ("w" * 20, []), ("+49", [])],
+)
+async def test_keys_are_pressed_as_they_are_allowed(digits: str, pressed: list[str]) -> None:
+    desk = Desk()
+    [output] = await use(desk, "press_digits", {"digits": digits})
+    assert (desk.pressed, output["ok"]) == (pressed, bool(pressed))
+
+
+async def test_without_a_phone_no_keys_are_pressed() -> None:
+    desk = Desk()
+    desk.has_keys = False
+    [output] = await use(desk, "press_digits", {"digits": "1"})
+    assert output == {"ok": False, "error": "Keys can be pressed in phone calls only."}
+    assert desk.entries[0]["status"] == "refused"

@@ -33,6 +33,9 @@ class Desk(Protocol):
     def hang_up_after(self, speech: SpeechHandle) -> None:
         """End the call as soon as this speech has been heard."""
 
+    async def press_keys(self, digits: str) -> None:
+        """Press keys of the phone. Raises NoKeysError where there is none."""
+
     def append(self, entry: Mapping[str, Any]) -> None:
         """Write down what happened, without waiting."""
 

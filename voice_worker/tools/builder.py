@@ -18,7 +18,7 @@ from livekit.agents.llm import RawFunctionTool, ToolResult, function_tool
 
 from agents.tools import TOOLS, ToolSpec
 from voice_worker.snapshot import Grant
-from voice_worker.tools import end_call, take_message
+from voice_worker.tools import end_call, press_digits, take_message
 from voice_worker.tools.arguments import BadArgumentsError, checked
 from voice_worker.tools.base import Desk, Result, Tool, Use, refused
 
@@ -28,7 +28,11 @@ MOST_USES: Final = 12
 TIMEOUT_S: Final = 10.0
 _SHOWN: Final = 500
 
-IMPLEMENTATIONS: Final[Mapping[str, Tool]] = {"end_call": end_call.use, "take_message": take_message.use}
+IMPLEMENTATIONS: Final[Mapping[str, Tool]] = {
+    "end_call": end_call.use,
+    "press_digits": press_digits.use,
+    "take_message": take_message.use,
+}
 _QUESTIONS: Final[Mapping[str, Callable[[Sequence[str]], str]]] = {"take_message": take_message.ask_for}
 
 _OFF: Final = "I am sorry, I cannot do that at the moment."

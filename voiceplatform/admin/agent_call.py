@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from agents.errors import AgentsError, VariableError
 from agents.models import Agent
-from calls.admin.hosts import alive
+from calls.admin.hosts import taking
 from calls.errors import CallsError, GateRefusedError, InvalidCallError, NoLineError, TelephonyNotConfiguredError
 from calls.models import Call, Lead, PhoneNumber
 from calls.services import gates, lines
@@ -107,7 +107,7 @@ def call_page(admin: "AgentPageAdmin", request: HttpRequest, agent: Agent) -> Ht
     )
     if version and form.is_valid() and (call := _place(request, agent, form)) is not None:
         return redirect(reverse("admin:calls_call_change", args=[call.pk]))
-    hosts = alive().filter(transport=Call.Transport.LIVEKIT)
+    hosts = taking().filter(transport=Call.Transport.LIVEKIT)
     shown: dict[str, Any] = {"form": form, "lead": lead, "hosts_alive": hosts.exists(), "has_livekit": is_configured()}
     return admin.agent_page(request, agent, tab="call", **shown)
 

@@ -1,0 +1,56 @@
+"""What the first seconds of a call sound like, for telling who answered it."""
+
+from voice_worker.activity import VoiceActivity
+from voice_worker.answering import Heard
+from voice_worker.audio import CallClock, Int16Array
+from voice_worker.tones import BeepDetector, MusicDetector
+
+_PAUSE_S = 0.3
+
+
+class OpeningEar:
+    """A tap that follows the other side until it is closed."""
+
+    def __init__(self, clock: CallClock) -> None:
+        self._clock = clock
+        self._closed = False
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Forget what was heard; times count from now."""
+        self._activity = VoiceActivity(hangover_s=_PAUSE_S)
+        self._beeps, self._music = BeepDetector(), MusicDetector()
+        self._since = self._last = self._clock.now()
+        self._speech_s = self._longest_s = 0.0
+        self._beep = False
+
+    def close(self) -> None:
+        self._closed = True
+
+    def caller_frame(self, pcm: Int16Array, at: float) -> None:
+        if self._closed:
+            return
+        for span in self._activity.push(pcm, at):
+            self._speech_s += span.end - span.start
+            self._longest_s = max(self._longest_s, span.end - span.start)
+            self._last = max(self._last, span.end)
+        self._music.push(pcm)
+        self._beep |= self._beeps.push(pcm)
+
+    def agent_frame(self, pcm: Int16Array, at: float) -> None:
+        """Only the other side is of interest."""
+
+    def heard(self, text: str, *, awaits_words: bool) -> Heard:
+        """With the words known so far."""
+        now, current = self._clock.now(), self._activity.current()
+        length = current.end - current.start if current else 0.0
+        return Heard(
+            text=text,
+            speech_s=self._speech_s + length,
+            longest_s=max(self._longest_s, length),
+            quiet_s=max(0.0, now - max(self._last, current.end if current else 0.0)),
+            beep=self._beep,
+            music=self._music.is_on,
+            elapsed_s=now - self._since,
+            awaits_words=awaits_words,
+        )
