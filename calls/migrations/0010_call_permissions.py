@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('calls', '0008_callbacks_before'),
+        ('calls', '0009_host_condition'),
     ]
 
     operations = [
