@@ -1,6 +1,7 @@
 """How calls are answered. `|0.5|` is a pause of half a second; without times, words take as long as they would.
 
-The first list was at hand when the phrases were chosen; the second was not looked at for that.
+The first list was at hand when the phrases were chosen; the second was looked at once, when a rule that could hit people
+was taken out.
 """
 
 from typing import Final
