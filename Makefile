@@ -40,7 +40,7 @@ livekit-server: $(VENV)/installed ## Find the LiveKit server, or build it with G
 	@$(PY) -m voiceplatform.embedded.livekit
 
 test-livekit: $(VENV)/installed-dev livekit-server ## Run the tests on a real LiveKit server with the simulated carrier
-	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off VP_REQUIRE_LIVEKIT=1 VP_TIMERS_PERCENT=20 $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -n 2 --dist loadfile -m livekit $(ARGS)
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off VP_REQUIRE_LIVEKIT=1 VP_TIMERS_PERCENT=20 $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m livekit $(ARGS)
 
 bench: $(VENV)/installed-dev ## Measure, e.g. make bench ARGS="session_cpu" or ARGS="conversation --runs 2"
 	@VP_HOME=$(CURDIR)/.vp-bench $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m benchmarks.$(or $(ARGS),session_cpu)

@@ -37,7 +37,7 @@ TALKS, RINGS, SHY, HANGS_UP, UNTOLD, LATE = (f"+1202555010{n}" for n in (1, 2, 3
 CALLER = "+12025550116"
 BOOK = {
     "numbers": {
-        TALKS: {"then": {"kind": "tone", "token": 40}, **QUICK},
+        TALKS: {"then": {"kind": "silence"}, **QUICK},
         RINGS: {"outcome": "rings_out"},
         SHY: {"after_s": 0.2},
         HANGS_UP: {"hangs_up_after_s": 0.3, **QUICK},
@@ -78,7 +78,11 @@ class House:
 
     def build(self) -> None:
         with tenant_scope(self.owner):
-            agent = make_agent(settings={"opening": {"greeting": "Hello there, this is the practice speaking."}})
+            speaks = {
+                "opening": {"greeting": "Hello there, this is the practice speaking."},
+                "machines": {"silence_after_answer_s": 1},
+            }
+            agent = make_agent(settings=speaks)
             self.agent = agent
             make_number(phone=OURS, trunk=make_trunk(cps=20), agent=agent)
         mirroring.sync_all()

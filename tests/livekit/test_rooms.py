@@ -15,7 +15,7 @@ from calls.models import Call
 from calls.services import end_call, sweeps
 from calls.services.hosts import retire_host
 from calls.telephony.client import LiveKit
-from calls.telephony.rooms import Reconciled, close_room, reconcile_rooms
+from calls.telephony.rooms import LOST_FOR, Reconciled, close_room, reconcile_rooms
 from calls.testing import make_call
 from tenants.models import OutboxDelivery, OutboxEvent, Tenant
 from tenants.scope import tenant_scope
@@ -81,7 +81,7 @@ def test_a_call_without_a_room_is_left_to_its_job(scope: Tenant, rooms: Rooms) -
     assert reconcile_rooms(now=late(call)) == Reconciled()
     assert call.host_id
     retire_host(host_id=call.host_id)
-    assert reconcile_rooms(now=call.claimed_at + seconds(14)) == Reconciled()
+    assert reconcile_rooms(now=call.claimed_at + LOST_FOR - seconds(1)) == Reconciled()
     assert reconcile_rooms(now=late(call)) == Reconciled(lost=1)
     call.refresh_from_db()
     assert (call.status, call.disposition, call.ended_reason) == ("ended", "failed", "room_lost")
