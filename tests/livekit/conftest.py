@@ -12,8 +12,13 @@ import pytest
 from livekit import api
 
 from calls.errors import LiveKitError
+from calls.models import PhoneNumber, SipTrunk
 from calls.telephony.client import LiveKit, connected
 from calls.telephony.holdings import INBOUND, OUTBOUND, RULE, Holdings
+from calls.testing import make_number, make_trunk
+from tenants.models import Tenant
+from tenants.scope import tenant_scope
+from tests.livekit.platform import in_db
 from tests.livekit.rig import Carrier, Phones
 from voiceplatform.embedded.livekit import program
 from voiceplatform.embedded.services import SERVICES
@@ -95,3 +100,27 @@ def _empty(livekit: LiveKit) -> None:
     for room in livekit.ask(lambda lk: lk.room.list_rooms(api.ListRoomsRequest()), again=True).rooms:
         with suppress(LiveKitError):  # it may have closed meanwhile
             livekit.ask(lambda lk, name=room.name: lk.room.delete_room(api.DeleteRoomRequest(room=name)))
+
+
+@pytest.fixture
+def caller(transactional_db: None, make_tenant: Any, settings: Any, server: Any) -> Tenant:
+    """A tenant that may call numbers of the United States."""
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        setattr(settings, name, server.exports[name])
+    return make_tenant(timezone="America/New_York")
+
+
+@pytest.fixture
+async def number(caller: Tenant, lk: api.LiveKitAPI) -> AsyncIterator[PhoneNumber]:
+    """A number of the tenant's, over a trunk that the server knows."""
+    info = api.SIPOutboundTrunkInfo(name="out", address="sip.example.com", numbers=["+12025559001"])
+    made = await lk.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=info))
+
+    def prepare() -> PhoneNumber:
+        with tenant_scope(caller):
+            number = make_number(phone="+12025559001", trunk=make_trunk(cps=20))
+            SipTrunk.objects.update(livekit_id=made.sip_trunk_id)
+            return number
+
+    yield await in_db(prepare)
+    await lk.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=made.sip_trunk_id))

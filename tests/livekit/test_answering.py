@@ -3,17 +3,14 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from livekit import api
 
 from agents.testing import make_agent
-from calls.models import Call, PhoneNumber, SipTrunk
+from calls.models import Call
 from calls.services import dispatching
 from calls.services.outbound import place_outbound
-from calls.testing import make_number, make_trunk
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tests.livekit.platform import Worker, call_as, call_is, in_db
@@ -40,28 +37,6 @@ MACHINES = {
     "introduction": "This is Ava, about your order.",
     "silence_after_answer_s": 2,
 }
-
-
-@pytest.fixture
-def caller(transactional_db: None, make_tenant: Any, settings: Any, server: Any) -> Tenant:
-    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
-        setattr(settings, name, server.exports[name])
-    return make_tenant(timezone="America/New_York")
-
-
-@pytest.fixture
-async def number(caller: Tenant, lk: api.LiveKitAPI) -> AsyncIterator[PhoneNumber]:
-    info = api.SIPOutboundTrunkInfo(name="out", address="sip.example.com", numbers=["+12025559001"])
-    made = await lk.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=info))
-
-    def prepare() -> PhoneNumber:
-        with tenant_scope(caller):
-            number = make_number(phone="+12025559001", trunk=make_trunk(cps=20))
-            SipTrunk.objects.update(livekit_id=made.sip_trunk_id)
-            return number
-
-    yield await in_db(prepare)
-    await lk.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=made.sip_trunk_id))
 
 
 async def dial(tenant: Tenant, to: str) -> Call:

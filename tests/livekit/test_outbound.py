@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from calls.models import Call, CallEvent, Leg, LineSlot, PhoneNumber, SipTrunk
 from calls.services import dispatching
 from calls.services.commands import request_hang_up
 from calls.services.outbound import place_outbound
-from calls.testing import make_number, make_trunk
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tests.livekit.platform import Worker, call_as, call_is, in_db
@@ -33,30 +32,6 @@ BOOK = {
         "+12025550109": {"outcome": "rings_out"},
     }
 }
-
-
-@pytest.fixture
-def caller(transactional_db: None, make_tenant: Any, settings: Any, server: Any) -> Tenant:
-    """A tenant that may call numbers of the United States."""
-    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
-        setattr(settings, name, server.exports[name])
-    return make_tenant(timezone="America/New_York")
-
-
-@pytest.fixture
-async def number(caller: Tenant, lk: api.LiveKitAPI) -> AsyncIterator[PhoneNumber]:
-    """A number of the tenant's, over a trunk that the server knows."""
-    info = api.SIPOutboundTrunkInfo(name="out", address="sip.example.com", numbers=["+12025559001"])
-    made = await lk.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=info))
-
-    def prepare() -> PhoneNumber:
-        with tenant_scope(caller):
-            number = make_number(phone="+12025559001", trunk=make_trunk(cps=20))
-            SipTrunk.objects.update(livekit_id=made.sip_trunk_id)
-            return number
-
-    yield await in_db(prepare)
-    await lk.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=made.sip_trunk_id))
 
 
 @pytest.fixture
