@@ -26,7 +26,7 @@ from calls.services.ending import end_call
 from calls.services.outbound import place_outbound
 from calls.telephony.client import LiveKit, connected
 from calls.testing import make_number, make_trunk
-from tenants.models import Tenant
+from tenants.models import Tenant, TenantLimits
 from tenants.scope import tenant_scope
 from tenants.services.tenants import create_tenant
 from tests.livekit.rig import Carrier
@@ -36,6 +36,10 @@ from voiceplatform.embedded.services import SERVICES
 from voiceplatform.embedded.supervisor import Supervisor
 
 Leg = list[dict[str, Any]]
+GREETS_AFTER_S = 1
+"""How long an agent waits for whoever was called to speak."""
+_OPEN_CALLS = 1000
+"""What a measurement queues at once."""
 
 
 @dataclass(slots=True)
@@ -104,7 +108,13 @@ def telephone_network(book: dict[str, Any]) -> Iterator[Network]:
     slug = f"benchmark-{uuid4().hex[:12]}"
     tenant = create_tenant(name=slug, slug=slug, timezone="America/New_York")
     with tenant_scope(tenant):
-        agent = make_agent(settings={"opening": {"greeting": "Hello there.", "greeting_interruptible": False}})
+        TenantLimits.objects.update(max_open_calls=_OPEN_CALLS)
+        agent = make_agent(
+            settings={
+                "opening": {"greeting": "Hello there.", "greeting_interruptible": False},
+                "machines": {"silence_after_answer_s": GREETS_AFTER_S},
+            }
+        )
     with tempfile.TemporaryDirectory(prefix="vp-") as folder, Supervisor(Path(folder), SERVICES, values=values) as server:
         server.start(["valkey", "livekit"])
         for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):

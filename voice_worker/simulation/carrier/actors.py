@@ -94,6 +94,7 @@ async def _play(leg: Leg, kind: str, pcm: Int16Array) -> None:
 
 async def _tone(actor: Tone, leg: Leg, stage: Stage) -> None:
     leg.listen(lambda: sounds.TokenEar(lambda token: leg.write("tone", way="heard", token=token)).push)
+    await asyncio.sleep(actor.after_s)
     leg.write("tone", way="played", token=actor.token)
     piece = sounds.token_tone(actor.token, seconds=_TONE_S)
     for _ in range(round(actor.seconds / _TONE_S)):

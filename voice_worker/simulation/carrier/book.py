@@ -28,11 +28,12 @@ class Silence(_Data):
 
 
 class Tone(_Data):
-    """Plays the tone of a token, and writes down every token it hears."""
+    """Plays the tone of a token, and writes down every token it hears, also while it waits for `after_s`."""
 
     kind: Literal["tone"]
     token: Token
     seconds: Seconds = 86_400
+    after_s: Seconds = 0
 
 
 class Recording(_Data):
