@@ -1,5 +1,6 @@
 """The simulated carrier's parts that need no server."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 
 from voice_worker.audio import RATE
 from voice_worker.simulation.carrier import messages, sounds
+from voice_worker.simulation.carrier.actors import Stage, act
 from voice_worker.simulation.carrier.answers import refusal
-from voice_worker.simulation.carrier.book import BookError, Entry, Limits, PhoneBook, load_book, parse_actor
+from voice_worker.simulation.carrier.book import BookError, Entry, Limits, PhoneBook, Tone, load_book, parse_actor
 from voice_worker.simulation.carrier.bus import RpcError, _channel
+from voice_worker.simulation.carrier.legs import Leg
 from voice_worker.simulation.carrier.limits import Gate
 from voice_worker.simulation.carrier.log import CarrierLog, legs_of, read_log
 
@@ -144,3 +147,15 @@ def test_messages_keep_what_they_do_not_know():
     assert messages.parse("Empty", created).SerializeToString() == created
     packed = messages.pack("ClaimRequest", request_id="r", server_id="s", affinity=1.0)
     assert messages.unpack("ClaimRequest", packed).server_id == "s"
+
+
+async def test_a_phone_that_would_play_all_day_lets_the_others_go_on_once_its_call_has_ended(tmp_path):
+    log = CarrierLog(tmp_path / "log.jsonl")
+    async with asyncio.TaskGroup() as tasks:
+        leg = Leg("SCL_1", log=log, spawn=tasks.create_task)
+        await leg.end("phone", "hung_up")
+        playing = tasks.create_task(act(Tone(kind="tone", token=1), leg, Stage(speech_url="", folder=tmp_path)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not playing.done()
+        playing.cancel()

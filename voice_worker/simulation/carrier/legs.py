@@ -120,8 +120,10 @@ class Leg:
             self._spawn(self._hear(track, make_ear()))
 
     async def play(self, pcm: Int16Array) -> None:
-        """Returns when it has sounded."""
-        if self._source is None or not len(pcm):
+        """Returns when it has sounded; at once when the leg has ended."""
+        if self._source is None or self.over.is_set() or not len(pcm):
+            # Whoever plays on and on is cancelled here.
+            await asyncio.sleep(0)
             return
         try:
             for begin in range(0, len(pcm), FRAME):
