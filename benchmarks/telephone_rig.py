@@ -138,6 +138,7 @@ def dispatched() -> Iterator[None]:
         try:
             while not stop.wait(0.05):
                 dispatching.dispatch_due()
+                dispatching.dispatch_again()
         finally:
             connections.close_all()
 

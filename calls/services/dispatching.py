@@ -13,6 +13,7 @@ from calls import lifecycle
 from calls.clock import database_now
 from calls.errors import LiveKitError, NoLineError
 from calls.models import Call, CallEvent
+from calls.services.capacity import free_places
 from calls.services.dialing import usable_trunk
 from calls.services.lines import reserve_line
 from calls.telephony.dispatches import dispatch_job
@@ -22,18 +23,20 @@ from tenants.scope import tenant_scope
 logger = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 50
-AGAIN_AFTER: Final = timer(20)
+AGAIN_AFTER: Final = timer(10)
 Status = Call.Status
 
 
 def dispatch_due(*, limit: int = AT_ONCE) -> int:
-    """Give out waiting outbound calls that are due, oldest first, as long as there are lines; how many were given out.
+    """Give out waiting outbound calls that are due, oldest first, as long as there are lines and places; how many were given out.
 
-    Calls of all tenants; needs no scope. Any number of these may run at once.
+    Calls of all tenants; needs no scope. Any number of these may run at once. Where no host serves, they are given out all
+    the same: that nobody takes them is told where they end.
     """
     full: set[UUID] = set()
-    done = 0
-    while done < limit and (call := _next(full)) is not None:
+    done, places = 0, free_places()
+    most = limit if places is None else min(limit, places)
+    while done < most and (call := _next(full)) is not None:
         with tenant_scope(call.tenant_id):
             admitted = _admit(call.pk)
         if admitted is None:

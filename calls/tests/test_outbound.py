@@ -15,7 +15,8 @@ from calls.clock import database_now
 from calls.errors import GateRefusedError, InvalidCallError, NoLineError, TelephonyNotConfiguredError
 from calls.models import Call, CallEvent, Leg, LineSlot, SipTrunk, TrunkPace
 from calls.outcomes import of_error
-from calls.services import claim_call, dispatching, end_call, numbers, people, trunks
+from calls.services import claim_call, dispatching, end_call, finalize_call, numbers, people, trunks
+from calls.services.capacity import free_places
 from calls.services.dialing import Dial, NotDialed, begin_dialing, note_trunk_trouble, put_back
 from calls.services.outbound import place_outbound
 from calls.services.pacing import take_turn
@@ -168,6 +169,34 @@ def test_calls_without_a_line_wait_and_others_go_on(line: Any, settings: Any) ->
     call.refresh_from_db()
     assert call.status == "queued"
     assert not CallEvent.objects.filter(kind="dispatched").exists()
+
+
+def test_a_place_is_taken_until_the_records_of_its_call_are_handed_in(line: Any) -> None:
+    assert free_places() is None
+    host = make_host(transport="livekit", slots=2)
+    make_host(transport="livekit", slots=9, draining=True)
+    make_host(transport="local", slots=9)
+    call, seen = place(), [free_places()]
+    lifecycle.advance(call_id=call.pk, to=Call.Status.DISPATCHED, at=database_now())
+    seen.append(free_places())
+    claim_call(call_id=call.pk, job_id="job", host_id=host.pk)
+    seen.append(free_places())
+    end_call(call_id=call.pk, disposition="canceled", ended_reason="canceled_by_user")
+    seen.append(free_places())
+    finalize_call(call_id=call.pk)
+    assert [*seen, free_places()] == [2, 1, 1, 1, 2]
+
+
+def test_calls_without_a_place_wait_until_there_is_one(line: Any, settings: Any) -> None:
+    settings.LIVEKIT_URL = ""
+    make_host(transport="livekit", slots=1)
+    claimed_call, call = place(), place("+12025550144")
+    lifecycle.advance(call_id=claimed_call.pk, to=Call.Status.DISPATCHED, at=database_now())
+    dispatching.dispatch_due()
+    assert not CallEvent.objects.filter(call=call, kind="dispatched").exists()
+    end_call(call_id=claimed_call.pk, disposition="canceled", ended_reason="canceled_by_user")
+    dispatching.dispatch_due()
+    assert CallEvent.objects.filter(call=call, kind="dispatched").exists()
 
 
 def test_a_call_whose_trunk_was_stopped_meanwhile_ends(line: Any) -> None:

@@ -15,6 +15,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "calls/services/carrier_numbers.py": "what routes for any tenant is neither bought again nor given back",
         "calls/services/commands.py": "finds commands of every tenant that nobody took",
         "calls/services/dialing.py": "a call may go out by a trunk of the agency",
+        "calls/services/capacity.py": "counts the calls of every tenant that hosts hold",
         "calls/services/dispatching.py": "gives out waiting calls of every tenant, enters the scope of each",
         "calls/services/gates.py": "an agency's suppressions hold for its customers too",
         "calls/services/inbound.py": "finds the tenant of a number",
