@@ -30,6 +30,7 @@ _NEEDED: Final[Mapping[str, str]] = {
     "LIVEKIT_API_KEY": "API…",
     "LIVEKIT_API_SECRET": "a long secret",
 }
+PRELOADED: Final = "voice_worker.preloaded"
 _WARN_AT: Final = 0.75
 """Share of the memory limit from which on the log warns."""
 # While calls run, the server is tried again for as long as it takes.
@@ -87,7 +88,7 @@ def _server(*, slots: int, host_id: str) -> AgentServer:
         api_secret=settings.LIVEKIT_API_SECRET,
         num_idle_processes=2,
         setup_fnc=partial(livekit_job.prewarm, host_id=host_id),
-        preload_modules=[livekit_job.__name__],
+        preload_modules=[PRELOADED],
         initialize_process_timeout=30,
         shutdown_process_timeout=60,
         session_end_timeout=60,

@@ -62,7 +62,7 @@ def test_preloading_touches_nothing_a_job_must_not_inherit(database_env: dict[st
     """The forkserver imports everything; a connection, thread or socket made then would be shared by all jobs."""
     program = """
 import os, threading
-import voice_worker.forkserver
+import voice_worker.preloaded
 from django.db import connections
 connected = [c for c in connections.all(initialized_only=True) if c.connection]
 open_files = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
