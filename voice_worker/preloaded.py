@@ -3,14 +3,14 @@
 Touches no database, starts no thread and opens no socket.
 """
 
+from voice_worker import bootstrap  # noqa: F401, I001  sets Django up before any model is imported
+
 import gc
-from datetime import date
 from importlib import import_module
 from typing import Final
 
+from calls.services import gates
 from voice_worker import far_ends, job_process, livekit_job  # noqa: F401
-from voiceplatform.lib.holidays import holiday_name
-from voiceplatform.lib.phone import parse_phone
 
 _LATE: Final = (
     "av.subtitles.stream",
@@ -25,8 +25,7 @@ _LATE: Final = (
 
 for name in _LATE:
     import_module(name)
-holiday_name("US", date(2026, 1, 1))
-parse_phone("+12025550143")
+gates.warm_up()
 
 # What was imported lives for ever: collections in the middle of a call need not walk it, nor jobs copy its pages.
 gc.collect()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
@@ -75,10 +75,11 @@ def _take(command: CallCommand, now: datetime) -> bool:
 
 def overdue(host_id: UUID, *, now: datetime | None = None) -> list[Overdue]:
     """Hang-ups of this host's open calls that were not taken in time, of all tenants. Needs no scope."""
-    late = CallCommand.all_objects.filter(
-        kind=CallCommand.Kind.HANG_UP,
-        taken_at=None,
-        created_at__lte=(now or database_now()) - TAKEN_WITHIN,
-        call__host_id=host_id,
-    ).exclude(call__status=Call.Status.ENDED)
+    late = untaken_hang_ups(now=now or database_now()).filter(call__host_id=host_id)
     return [Overdue(*found) for found in late.values_list("call_id", "call__job_id")]
+
+
+def untaken_hang_ups(*, now: datetime) -> Any:
+    """Those of open calls that their jobs should have taken by now, of all tenants. Needs no scope."""
+    late = CallCommand.all_objects.filter(kind=CallCommand.Kind.HANG_UP, taken_at=None, created_at__lte=now - TAKEN_WITHIN)
+    return late.exclude(call__status=Call.Status.ENDED)

@@ -2,17 +2,21 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 
 from calls.clock import database_now
 from calls.lifecycle import OBJECT_TYPE
-from calls.models import Call, CallCommand, CallEvent
+from calls.models import Call, CallCommand, CallEvent, Leg
 from calls.resolving import scope_of_call
 from tenants import outbox
 from tenants.services.usage import RatedTotal, rate_usage
+
+WITH_THE_CALL: Final = "call_ended"
 
 
 def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
@@ -31,6 +35,9 @@ def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
         Call.objects.filter(pk=call_id).update(finalized_at=now, **_priced(total))
         # Messages that came too late for the conversation are no part of its record.
         CallCommand.objects.filter(call=call, taken_at=None).update(text="")
+        # Nobody who knew better has told when these phones left: the job was killed, and the server's message is lost.
+        open_legs = Leg.objects.filter(call=call, ended_at=None)
+        open_legs.update(ended_at=Greatest(Value(call.ended_at), F("started_at")), end_reason=WITH_THE_CALL)
         CallEvent.objects.create(call_id=call_id, kind="finalized", at=now, data=_told(total))
         outbox.publish(topic="call.finalized", object_type=OBJECT_TYPE, object_id=call_id, data=_facts(call, total))
         return True

@@ -139,6 +139,11 @@ def check_person(
     return Verdict(allowed=True, phone=parsed.e164, overridden=tuple(overridden))
 
 
+def warm_up() -> None:
+    """Load what the gates look things up in, so that the first question of a process takes no longer than the next."""
+    holiday_name(parse_phone("+12125550123").country, date(2026, 1, 1))
+
+
 def _question(phone: Phone, *, now: datetime, requires_consent: bool, call: Call | None) -> _Question:
     limits: TenantLimits = TenantLimits.objects.select_related("tenant").get()
     return _Question(
@@ -152,13 +157,19 @@ def _question(phone: Phone, *, now: datetime, requires_consent: bool, call: Call
     )
 
 
-def _number_type(question: _Question) -> _Refusal | None:
-    phone = question.phone
+def refused_kind(phone: Phone) -> str:
+    """Why numbers of this kind are never rung, in a sentence; empty when they may be."""
     if phone.kind in CALLABLE_KINDS:
-        return None
+        return ""
     if phone.kind == Kind.UNKNOWN:
-        return _Refusal(INVALID_NUMBER, f"{phone.e164} is not in use: no operator hands out such a number. Check its digits.")
-    return _Refusal(NUMBER_TYPE, f"{phone.e164} is {_KIND_NAMES[phone.kind]}; agents never call those.")
+        return f"{phone.e164} is not in use: no operator hands out such a number. Check its digits."
+    return f"{phone.e164} is {_KIND_NAMES[phone.kind]}; agents never call those."
+
+
+def _number_type(question: _Question) -> _Refusal | None:
+    if not (sentence := refused_kind(question.phone)):
+        return None
+    return _Refusal(INVALID_NUMBER if question.phone.kind == Kind.UNKNOWN else NUMBER_TYPE, sentence)
 
 
 def _country(question: _Question) -> _Refusal | None:

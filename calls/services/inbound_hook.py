@@ -12,10 +12,11 @@ from standardwebhooks import Webhook
 from agents.models import Agent
 from calls.clock import database_now
 from calls.models import PhoneNumber
+from calls.services.gates import refused_kind
 from voiceplatform.lib.ids import InvalidIdError, from_public_id, uuid7
 from voiceplatform.lib.metadata import MOST_METADATA
 from voiceplatform.lib.outbound_http import OutboundError, outbound_client
-from voiceplatform.lib.phone import InvalidPhoneError, to_e164
+from voiceplatform.lib.phone import InvalidPhoneError, parse_phone
 from voiceplatform.lib.secrets import SecretError
 
 BUDGET_S: Final = 2.0
@@ -98,9 +99,12 @@ def _decision(wanted: _Wanted) -> Decision:
     forward_to = ""
     if wanted.forward_to:
         try:
-            forward_to = to_e164(wanted.forward_to)
+            phone = parse_phone(wanted.forward_to)
         except InvalidPhoneError as error:
             raise ValueError(f"forward_to: {error}") from error
+        if refused := refused_kind(phone):
+            raise ValueError(f"forward_to: {refused}")
+        forward_to = phone.e164
     return Decision(
         agent=_agent(wanted.agent_id) if wanted.agent_id else None,
         variables=wanted.variables,

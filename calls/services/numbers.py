@@ -16,6 +16,7 @@ from agents.models import Agent
 from calls import mirror
 from calls.errors import NumberTakenError
 from calls.models import PhoneNumber, TrunkGrant
+from calls.services.gates import refused_kind
 from calls.windows import Hours, is_open
 from tenants.models import User
 from tenants.services import audit
@@ -161,6 +162,8 @@ def _check(row: PhoneNumber) -> None:
             raise ValidationError({name: "There is no such agent, or it is archived."})
     if missing := missing_when_closed({name: getattr(row, name) for name in ("closed_action", *_NEEDED.values())}):
         raise ValidationError(missing)
+    if row.closed_forward_to and (refused := refused_kind(parse_phone(row.closed_forward_to))):
+        raise ValidationError({"closed_forward_to": refused})
     if row.closed_forward_to == row.phone:
         raise ValidationError({"closed_forward_to": "The number cannot be put through to itself."})
     row.hours = _checked_hours(row.hours)

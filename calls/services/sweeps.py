@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 from calls import lifecycle
 from calls.clock import database_now
 from calls.models import Call, CallEvent, Recording, SweepRun, WorkerHost
+from calls.services.commands import untaken_hang_ups
 from calls.services.finalizing import finalize_call
 from calls.services.recordings import lose_recording, was_to_be_recorded
 from calls.timers import timer
@@ -46,6 +47,7 @@ class Swept:
     expired: int
     unclaimed: int
     lost: int
+    unheeded: int
     overtime: int
     finalized: int
     retired: int
@@ -60,6 +62,7 @@ def sweep(*, now: datetime | None = None) -> Swept:
         expired=cancel_expired(now=now),
         unclaimed=fail_unclaimed(now=now, gone=gone),
         lost=end_lost(now=now, gone=gone),
+        unheeded=end_unheeded(now=now),
         overtime=end_overtime(now=now),
         finalized=finalize_abandoned(now=now, gone=gone),
         retired=retire_silent(now=now, gone=gone),
@@ -168,6 +171,22 @@ def end_lost(*, now: datetime, gone: Gone) -> int:
             ended_reason="worker_lost",
             at=now,
             detail=f"Job {call.job_id} is gone.",
+            job_id=call.job_id,
+        ),
+    )
+
+
+def end_unheeded(*, now: datetime) -> int:
+    """Calls in a room whose job does not hang up though it was told to; of local ones the host ends the job."""
+    told = untaken_hang_ups(now=now).values("call_id")
+    return _each(
+        _claimed().filter(transport=Transport.LIVEKIT, pk__in=told),
+        lambda call: lifecycle.end(
+            call_id=call.pk,
+            disposition=Disposition.CANCELED,
+            ended_reason="canceled_by_user",
+            at=now,
+            detail="The job did not hang up itself.",
             job_id=call.job_id,
         ),
     )

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
@@ -16,6 +17,7 @@ from calls.models import CarrierAccount, PhoneNumber, SipTrunk, TrunkGrant, Trun
 from tenants.models import Tenant, User
 from tenants.scope import current_tenant_id
 from tenants.services import audit
+from voiceplatform.lib.outbound_http import RefusedUrlError, check_address
 
 ACCOUNT_FIELDS: Final = ("name", "carrier", "api_key", "api_secret", "metadata")
 TRUNK_FIELDS: Final = (
@@ -33,7 +35,8 @@ TRUNK_FIELDS: Final = (
 )
 _SECRETS: Final = ("api_secret", "auth_password")
 _LABEL: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_HOST: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})+")
+# What ends in a number is an address.
+_HOST: Final = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)+(?![0-9]+$){_LABEL}")
 _SUPERFLUOUS: Final = {
     "sip:": "Leave out sip:",
     "transport=": "Leave out transport=, there is a field for it",
@@ -240,7 +243,7 @@ def _address(text: str) -> str:
         if found in address:
             raise ValidationError({"address": f"{meant}; a bare host is needed, e.g. sip.example.com:5060."})
     host, colon, port = address.partition(":")
-    if not (_HOST.fullmatch(host) or _is_address(host)) or (colon and not port.isdigit()):
+    if not (_HOST.fullmatch(host) or _is_public(host)) or (colon and not port.isdecimal()):
         shown = text.strip()[:60]
         raise ValidationError({"address": f"{shown!r} is no host. Write it like sip.example.com or sip.example.com:5060."})
     if port and not 0 < int(port) < 65536:
@@ -248,11 +251,16 @@ def _address(text: str) -> str:
     return address
 
 
-def _is_address(text: str) -> bool:
+def _is_public(text: str) -> bool:
+    """Whether it is an address, which has to be a public one."""
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.IPv4Address(text)
     except ValueError:
         return False
+    try:
+        check_address(address, allow_loopback=settings.VP_OUTBOUND_LOOPBACK)
+    except RefusedUrlError as error:
+        raise ValidationError({"address": f"{error} Give the host that the carrier names for SIP."}) from error
     return True
 
 

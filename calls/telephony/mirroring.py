@@ -26,7 +26,7 @@ from django.db import connection
 from django.db.models import Q
 
 from calls.clock import database_now
-from calls.errors import LiveKitRefusedError
+from calls.errors import LiveKitRefusedError, NoLiveKitError
 from calls.models import PhoneNumber, SipTrunk
 from calls.telephony import likeness
 from calls.telephony.client import LiveKit, connected, is_configured
@@ -56,15 +56,19 @@ def sync_all() -> Synced | None:
     """Bring the server up to date, once, for all tenants. Needs no scope.
 
     None when there is no server or another process is at it. Raises LiveKitError when the server cannot be reached or
-    refuses our key; what was done until then stays.
+    refuses our key, which every row then says; what was done until then stays.
     """
     if not is_configured():
         return None
     with _alone() as alone:
         if not alone:
             return None
-        with connected() as livekit:
-            return _Reconciler(livekit).run()
+        try:
+            with connected() as livekit:
+                return _Reconciler(livekit).run()
+        except (LiveKitRefusedError, NoLiveKitError) as error:
+            _tell_all(str(error)[:_MOST])
+            raise
 
 
 @contextmanager
@@ -228,6 +232,12 @@ def _claims_the_same(info: Any, wanted: Any, held: Holdings) -> bool:
 def _digits(number: str) -> str:
     """The server takes numbers with and without a plus for the same."""
     return "".join(char for char in number if char.isdigit())
+
+
+def _tell_all(sentence: str) -> None:
+    """What keeps every row from the server is said by all that are not told so yet."""
+    for rows in (SipTrunk.all_objects.filter(retired_at=None), PhoneNumber.all_objects.filter(released_at=None)):
+        rows.exclude(sync_error=sentence).update(sync_error=sentence)
 
 
 def _note_sync(row: Row) -> None:

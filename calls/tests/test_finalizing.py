@@ -1,11 +1,11 @@
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from calls.models import Call, CallEvent
+from calls.models import Call, CallEvent, Leg
 from calls.services import finalize_call
 from calls.services.journal import apply_entries
 from calls.testing import JOB
@@ -51,6 +51,16 @@ def test_usage_without_a_price_is_named(make_call: Make, rates: None) -> None:
     call.refresh_from_db()
     assert call.cost == 0
     assert call.cost_missing == ["nobody m1 (second): no price"]
+
+
+def test_a_leg_whose_end_nobody_has_told_ends_with_its_call(make_call: Make) -> None:
+    call = make_call(status="ended")
+    began = call.ended_at - timedelta(minutes=1)
+    for identity, known in (("callee", {}), ("target", {"ended_at": began, "end_reason": "hung_up"})):
+        Leg.objects.create(call=call, identity=identity, role=identity, started_at=began, **known)
+    assert finalize_call(call_id=call.pk)
+    ends = dict(Leg.objects.values_list("identity", "end_reason"))
+    assert (ends, Leg.objects.get(identity="callee").ended_at) == ({"callee": "call_ended", "target": "hung_up"}, call.ended_at)
 
 
 def test_a_call_is_finalised_once_and_not_before_its_end(make_call: Make) -> None:

@@ -7,8 +7,9 @@ from django.db import connection
 
 from calls.clock import database_now
 from calls.endings import why_it_ended
-from calls.models import Call, CallEvent, Recording, SweepRun, WorkerHost
+from calls.models import Call, CallCommand, CallEvent, Recording, SweepRun, WorkerHost
 from calls.services import claim_call, finalizing, hosts, local_queue, sweeps
+from calls.services.commands import request_hang_up, take_commands
 from calls.services.sweeps import Swept
 from calls.testing import JOB
 from tenants.models import Tenant
@@ -16,7 +17,7 @@ from tenants.scope import tenant_scope
 
 Make = Callable[..., Call]
 MakeHost = Callable[..., WorkerHost]
-NOTHING = Swept(requeued=0, expired=0, unclaimed=0, lost=0, overtime=0, finalized=0, retired=0)
+NOTHING = Swept(requeued=0, expired=0, unclaimed=0, lost=0, unheeded=0, overtime=0, finalized=0, retired=0)
 
 
 def run(*, since: datetime, until: float, every: float = 5.0) -> Swept:
@@ -204,6 +205,18 @@ def test_a_call_far_over_its_longest_duration_ends(make_call: Make, make_host: M
     assert sweeps.end_overtime(now=limit + seconds(60)) == 0
     assert sweeps.end_overtime(now=limit + seconds(61)) == 1
     assert outcome(call) == ("ended", "completed", "max_duration")
+
+
+def test_a_job_in_a_room_that_does_not_hang_up_has_7_seconds(make_call: Make) -> None:
+    local, in_room, heeded = make_call(status="in_progress"), *(make_call(status="in_progress", kind="web") for _ in range(2))
+    for call in (local, in_room, heeded):
+        request_hang_up(call)
+    take_commands(heeded.pk)
+    asked = CallCommand.objects.get(call=in_room).created_at
+    assert sweeps.end_unheeded(now=asked + seconds(6.9)) == 0
+    assert sweeps.end_unheeded(now=CallCommand.objects.latest("created_at").created_at + seconds(7)) == 1
+    assert outcome(in_room) == ("ended", "canceled", "canceled_by_user")
+    assert (outcome(local)[0], outcome(heeded)[0]) == ("in_progress", "in_progress")
 
 
 def test_a_claimed_call_that_never_begins_ends(make_call: Make) -> None:

@@ -1,5 +1,6 @@
 """Trunks, who may use them, numbers and lines."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from calls.models import Call, LineSlot, PhoneNumber, SipTrunk, TrunkGrant
 from calls.services import numbers, trunks
 from calls.services.lines import reserve_line
 from calls.testing import make_call, make_number, make_trunk
+from calls.tests.racing import race
 from tenants.models import AuditEvent, Tenant
 from tenants.scope import tenant_scope
 
@@ -33,6 +35,16 @@ def messages(error: ValidationError) -> dict[str, list[str]]:
         ("host..example.com", "is no host"),
         ("host.example.com:sip", "is no host"),
         ("host.example.com:70000", "There is no port 70000"),
+        ("host.example.com:0", "There is no port 0"),
+        ("host.example.com:", "is no host"),
+        ("https://host.example.com", "is no host"),
+        ("sip host.example.com", "is no host"),
+        ("203.0.113.256", "is no host"),
+        ("10.1", "is no host"),
+        ("10.0.0.5", "10.0.0.5 is not on the public internet"),
+        ("192.168.1.20:5060", "not on the public internet"),
+        ("127.0.0.1", "not on the public internet"),
+        ("169.254.169.254", "not on the public internet"),
         ("", "is no host"),
     ],
 )
@@ -43,7 +55,7 @@ def test_an_address_with_a_typo_is_refused(scope: Tenant, address: str, says: st
     assert SipTrunk.objects.count() == 0
 
 
-@pytest.mark.parametrize("address", ["sip.example.com", "SIP.Example.com:5061", "192.0.2.7", "192.0.2.7:5060"])
+@pytest.mark.parametrize("address", ["sip.example.com", "SIP.Example.com:5061", "54.172.60.1", "54.172.60.1:5060"])
 def test_addresses_that_work(scope: Tenant, address: str) -> None:
     assert make_trunk(address=address).address == address.lower()
 
@@ -101,6 +113,33 @@ def test_a_number_belongs_to_one_account_at_a_time(tenant: Tenant, other_tenant:
         assert make_number(phone="+12025550177").tenant_id == other_tenant.pk
 
 
+def test_of_two_accounts_that_claim_a_number_at_once_one_gets_it(
+    transactional_db: None, database_env: dict[str, str], make_tenant: Any
+) -> None:
+    claims = []
+    for _ in range(2):
+        with tenant_scope(tenant := make_tenant()):
+            claims.append((str(tenant.pk), str(make_trunk().grants.get().pk)))
+    told = race(database_env, CLAIM, processes=4, claims=claims)
+    assert sorted(told) == ["NumberTakenError", "NumberTakenError", "NumberTakenError", "added"]
+    assert PhoneNumber.all_objects.count() == 1
+
+
+CLAIM = """
+from calls.errors import NumberTakenError
+from calls.models import TrunkGrant
+from calls.services.numbers import add_number
+tenant, grant = given["claims"][number % 2]
+with tenant_scope(UUID(tenant)):
+    try:
+        add_number(phone="+12025550177", grant=TrunkGrant.objects.get(pk=grant))
+    except NumberTakenError as error:
+        assert "routes to somebody already" in str(error)
+        return type(error).__name__
+return "added"
+"""
+
+
 @transaction.atomic
 def store_unchecked(row: PhoneNumber) -> None:
     row.save()
@@ -120,10 +159,26 @@ def test_no_number_over_a_foreign_trunk(tenant: Tenant, other_tenant: Tenant) ->
             store_unchecked(PhoneNumber(phone="+12025550178", grant=grant))
 
 
-@pytest.mark.parametrize("phone", ["+15550001", "+442079460000000", "112", "+1202555017a"])
-def test_numbers_nobody_hands_out_are_refused(scope: Tenant, phone: str) -> None:
-    with pytest.raises((ValidationError, ValueError)):
+@pytest.mark.parametrize(
+    ("phone", "says"),
+    [
+        ("+15550001", "digits"),
+        ("+442079460000000", "digits"),
+        ("112", "emergency or service number"),
+        ("+1911", "emergency or service number"),
+        ("72720", "emergency or service number"),
+        ("+1202555017a", "digits only"),
+        ("+1 800 FLOWERS", "digits only"),
+        ("+12025550177 ext. 3", "digits only"),
+        ("(202) 555-0177", "lacks its country code"),
+        ("0049 30 901820", "lacks its country code"),
+        ("+15551234567", "no number that an operator hands out"),
+    ],
+)
+def test_numbers_nobody_hands_out_are_refused(scope: Tenant, phone: str, says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
         make_number(phone=phone)
+    assert re.search(says, messages(caught.value)["phone"][0])
     assert PhoneNumber.objects.count() == 0
 
 
@@ -155,6 +210,9 @@ def test_a_number_without_an_agent_says_so(scope: Tenant) -> None:
     [
         ({"closed_action": "sentence"}, "closed_sentence"),
         ({"closed_action": "forward"}, "closed_forward_to"),
+        ({"closed_action": "forward", "closed_forward_to": "+19002345678"}, "closed_forward_to"),
+        ({"closed_action": "forward", "closed_forward_to": "+881612345678"}, "closed_forward_to"),
+        ({"closed_action": "forward", "closed_forward_to": "911"}, "closed_forward_to"),
         ({"closed_action": "other_agent"}, "closed_agent"),
         ({"hours": [{"weekdays": [8], "starts_at": "09:00", "ends_at": "17:00"}]}, "hours"),
         ({"hours": [{"weekdays": [1], "starts_at": "17:00", "ends_at": "09:00"}]}, "hours"),

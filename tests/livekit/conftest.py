@@ -17,8 +17,8 @@ from calls.telephony.client import LiveKit, connected
 from calls.telephony.holdings import INBOUND, OUTBOUND, RULE, Holdings
 from calls.testing import make_number, make_trunk
 from tenants.models import Tenant
-from tenants.scope import tenant_scope
-from tests.livekit.platform import in_db
+from tests.livekit.house import House
+from tests.livekit.platform import Caretaker, Crew, Worker, as_tenant
 from tests.livekit.rig import Carrier, Phones
 from voiceplatform.embedded.livekit import program
 from voiceplatform.embedded.services import SERVICES
@@ -82,10 +82,15 @@ async def phones(lk: api.LiveKitAPI, server: Supervisor) -> AsyncIterator[Phones
 
 
 @pytest.fixture
-def livekit(server: Supervisor, settings: Any) -> Iterator[LiveKit]:
-    """The platform's own connection, with no trunk, rule or room on the server before and after the test."""
+def at_server(server: Supervisor, settings: Any) -> None:
+    """The platform's settings name the server."""
     for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
         setattr(settings, name, server.exports[name])
+
+
+@pytest.fixture
+def livekit(at_server: None) -> Iterator[LiveKit]:
+    """The platform's own connection, with no trunk, rule or room on the server before and after the test."""
     with connected() as livekit:
         _empty(livekit)
         yield livekit
@@ -103,11 +108,40 @@ def _empty(livekit: LiveKit) -> None:
 
 
 @pytest.fixture
-def caller(transactional_db: None, make_tenant: Any, settings: Any, server: Any) -> Tenant:
+def database(transactional_db: None) -> None:
+    """Where the platform's rows are; a module that breaks it brings its own."""
+
+
+@pytest.fixture
+def caller(database: None, make_tenant: Any, at_server: None) -> Tenant:
     """A tenant that may call numbers of the United States."""
-    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
-        setattr(settings, name, server.exports[name])
     return make_tenant(timezone="America/New_York")
+
+
+@pytest.fixture(scope="module")
+def crew(request: Any, server: Supervisor) -> Iterator[Crew]:
+    """Runs in the WORKER environment of the test's module, if that has one."""
+    crew = Crew(server, getattr(request.module, "WORKER", {}))
+    yield crew
+    crew.dismiss()
+
+
+@pytest.fixture
+def worker(caller: Tenant, crew: Crew) -> Iterator[Worker]:
+    yield crew.worker()
+    crew.rest()
+
+
+@pytest.fixture
+async def house(request: Any, caller: Tenant, lk: api.LiveKitAPI, carrier: Carrier, crew: Crew) -> AsyncIterator[House]:
+    """Without any worker but those the test asks for."""
+    if "worker" not in request.fixturenames:
+        crew.dismiss()
+    found = House(caller, lk, carrier)
+    await found.build()
+    async with Caretaker():
+        yield found
+    await found.pull_down()
 
 
 @pytest.fixture
@@ -117,10 +151,9 @@ async def number(caller: Tenant, lk: api.LiveKitAPI) -> AsyncIterator[PhoneNumbe
     made = await lk.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=info))
 
     def prepare() -> PhoneNumber:
-        with tenant_scope(caller):
-            number = make_number(phone="+12025559001", trunk=make_trunk(cps=20))
-            SipTrunk.objects.update(livekit_id=made.sip_trunk_id)
-            return number
+        number = make_number(phone="+12025559001", trunk=make_trunk(cps=20))
+        SipTrunk.objects.update(livekit_id=made.sip_trunk_id)
+        return number
 
-    yield await in_db(prepare)
+    yield await as_tenant(caller, prepare)
     await lk.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=made.sip_trunk_id))

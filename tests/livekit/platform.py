@@ -11,21 +11,31 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlencode
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, connection, connections
+from django.db import Error as DatabaseError
+from django.db import connection, connections
 
 from calls.errors import LiveKitError
-from calls.models import Call
+from calls.models import Call, WorkerHost
 from calls.services import dispatching, sweeps
 from calls.telephony import rooms
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tenants.services import delivery
+from tests.livekit.rig import until
+from voice_worker.tests.failing import until as wait_for
 from voiceplatform.embedded.environment import PROJECT
 from voiceplatform.embedded.supervisor import Supervisor
+
+
+def database_url(**instead: Any) -> str:
+    """Of the test's database as it is now, or with another `host` and `port`."""
+    known = connection.get_connection_params() | instead
+    where = {"host": str(known["host"]), "port": str(known.get("port", 5432))}
+    return f"postgres://{quote(known['user'])}:{quote(known['password'])}@/{known['dbname']}?{urlencode(where)}"
 
 
 class Worker:
@@ -36,12 +46,10 @@ class Worker:
         self._drain_s, self._says = drain_s, says
         self.folder = Path(tempfile.mkdtemp(prefix="worker-"))
         self._output = self.folder / "output"
-        parts = urlsplit(os.environ["DATABASE_URL"])
-        database = urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
         self.env = {
             **os.environ,
             **server.exports,
-            "DATABASE_URL": database,
+            "DATABASE_URL": database_url(),
             "VP_SPOOL": str(self.folder / "spool"),
             "VP_FILES": str(self.folder / "files"),
             "DJANGO_SETTINGS_MODULE": "tests.fakes.worker_settings",
@@ -69,11 +77,8 @@ class Worker:
 
     async def exit_code(self, *, seconds: float) -> int:
         """Once it has ended by itself."""
-        deadline = time.monotonic() + seconds
-        while (code := self.process.poll()) is None:
-            assert time.monotonic() < deadline, self.said()
-            await asyncio.sleep(0.1)
-        return code
+        await until(lambda: self.process.poll() is not None, seconds=seconds)
+        return self.process.wait()
 
     def kill(self) -> None:
         """The whole host, job processes too, at once."""
@@ -94,6 +99,32 @@ class Worker:
             sys.stderr.write(self.said())
 
 
+class Crew:
+    """A worker that serves several tests, one after the other; one that was killed is replaced."""
+
+    def __init__(self, server: Supervisor, environment: dict[str, str]) -> None:
+        self._server, self._environment = server, environment
+        self._worker: Worker | None = None
+
+    def worker(self) -> Worker:
+        """Ready to take calls; it registers anew with a database that was emptied."""
+        if self._worker is None or self._worker.process.poll() is not None:
+            self._worker = Worker(self._server, **self._environment)
+        wait_for(lambda: WorkerHost.objects.filter(retired_at=None).exists(), timeout_s=20)
+        return self._worker
+
+    def rest(self) -> None:
+        """Returns when nothing is left to hand in, so that nobody writes while the database is emptied."""
+        if self._worker and self._worker.process.poll() is None:
+            spool = self._worker.folder / "spool"
+            wait_for(lambda: not [path for path in spool.rglob("*") if path.is_file()], timeout_s=20)
+
+    def dismiss(self) -> None:
+        if self._worker:
+            self._worker.__exit__(None, None, None)
+        self._worker = None
+
+
 async def in_db(step: Any, *args: Any, **kwargs: Any) -> Any:
     """Run a database step of the test; its connection is closed after it."""
 
@@ -106,12 +137,19 @@ async def in_db(step: Any, *args: Any, **kwargs: Any) -> Any:
     return await sync_to_async(run)()
 
 
-async def call_as(tenant: Tenant, call_id: Any) -> Call:
-    def read() -> Call:
-        with tenant_scope(tenant):
-            return Call.objects.get(pk=call_id)
+async def as_tenant(tenant: Tenant, step: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run a database step in the tenant's scope."""
 
-    return await in_db(read)
+    def run() -> Any:
+        with tenant_scope(tenant):
+            return step(*args, **kwargs)
+
+    return await in_db(run)
+
+
+async def call_as(tenant: Tenant, call_id: Any) -> Call:
+    found: Call = await as_tenant(tenant, Call.objects.get, pk=call_id)
+    return found
 
 
 async def call_is(tenant: Tenant, call_id: Any, status: str, *, seconds: float = 20) -> Call:
@@ -121,6 +159,17 @@ async def call_is(tenant: Tenant, call_id: Any, status: str, *, seconds: float =
         assert time.monotonic() < deadline, f"the call is {call.status}: {call.ended_reason} {call.ended_detail}"
         await asyncio.sleep(0.1)
     return call
+
+
+async def the_call(tenant: Tenant, **which: Any) -> Call:
+    """The tenant's call, once there is one."""
+    found: Call = await until(lambda: as_tenant(tenant, lambda: Call.objects.filter(**which).first()), seconds=20)
+    return found
+
+
+async def the_host() -> WorkerHost:
+    found: WorkerHost = await in_db(WorkerHost.objects.get)
+    return found
 
 
 class Caretaker:

@@ -1,13 +1,17 @@
 """What the tests hold in their hands: the carrier's process, the server's API, and a participant that speaks and listens."""
 
 import asyncio
+import inspect
 import json
 import os
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import numpy as np
 from google.protobuf.duration_pb2 import Duration
@@ -23,6 +28,7 @@ from livekit import api, rtc
 from voice_worker.audio import RATE
 from voice_worker.simulation.carrier import control, sounds
 from voice_worker.simulation.carrier.log import Entry, legs_of, read_log
+from voice_worker.tests.failing import Proxy
 from voiceplatform.embedded.environment import PROJECT
 from voiceplatform.embedded.supervisor import Supervisor
 
@@ -30,11 +36,16 @@ OURS = "+12025550000"
 
 
 async def until(condition: Callable[[], Any], *, seconds: float = 10) -> Any:
+    """What `condition` gives, or what it gives to be awaited, once that is true."""
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (found := await told(condition())):
         assert time.monotonic() < deadline, "waited in vain"
         await asyncio.sleep(0.02)
     return found
+
+
+async def told(given: Any) -> Any:
+    return await given if inspect.isawaitable(given) else given
 
 
 class Carrier:
@@ -92,6 +103,32 @@ class Carrier:
 
     async def do(self, action: str, **arguments: Any) -> Any:
         return await control.request(self._server.exports["REDIS_URL"], action, timeout_s=60, **arguments)
+
+
+class Gate(Proxy):
+    """A way to the LiveKit server on which a dial waits until it is let through; one whose sender has gone is dropped."""
+
+    def __init__(self, server: Supervisor) -> None:
+        parts = urlsplit(server.exports["LIVEKIT_URL"])
+        self.held, self.dropped, self._open = threading.Event(), threading.Event(), threading.Event()
+        super().__init__((str(parts.hostname), int(parts.port or 0)))
+        self.url = f"ws://127.0.0.1:{self.port}"
+
+    def let_through(self) -> None:
+        self._open.set()
+
+    def _admits(self, near: socket.socket) -> bool:
+        request, _, _ = near.recv(4096, socket.MSG_PEEK).partition(b"\r\n")
+        if b"CreateSIPParticipant" not in request:
+            return True
+        self.held.set()
+        gone = select.poll()
+        gone.register(near, select.POLLRDHUP)
+        while not gone.poll(0):
+            if self._open.wait(0.02):
+                return True
+        self.dropped.set()
+        return False
 
 
 class Person:

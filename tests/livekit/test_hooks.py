@@ -3,8 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from calls.telephony import events
 from calls.telephony.client import LiveKit, connected
 from tests.livekit.conftest import VALUES
 from tests.livekit.rig import Carrier
+from voice_worker.tests.failing import until as wait_for
 from voiceplatform.embedded.services import SERVICES
 from voiceplatform.embedded.supervisor import Supervisor
 
@@ -42,13 +42,6 @@ def livekit(talking: Supervisor, settings: Any) -> Iterator[LiveKit]:
         yield livekit
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, list(ProviderEvent.objects.values_list("kind", "room"))
-        time.sleep(0.1)
-
-
 def kinds() -> set[str]:
     return set(ProviderEvent.objects.values_list("kind", flat=True))
 
@@ -61,7 +54,7 @@ def test_the_course_of_a_call_is_told(livekit: LiveKit, talking: Supervisor) -> 
         asyncio.run(carrier.do("call", caller=CALLER, called="+12025559000", patience_s=1))
         [ringing] = [line for line in carrier.leg(to="+12025559000") if line["event"] == "ringing"]
     livekit.ask(lambda lk: lk.room.delete_room(api.DeleteRoomRequest(room=ringing["room"])))
-    wait_for(lambda: kinds() >= {"room_started", "participant_joined", "participant_left", "room_finished"})
+    wait_for(lambda: kinds() >= {"room_started", "participant_joined", "participant_left", "room_finished"}, timeout_s=15)
     left = ProviderEvent.objects.get(kind="participant_left")
     assert (left.room, left.provider) == (ringing["room"], "livekit")
     assert (left.body["participant"]["kind"], left.body["participant"]["identity"]) == ("SIP", f"sip_{CALLER}")

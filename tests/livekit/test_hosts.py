@@ -1,54 +1,31 @@
 """A host that is told to stop: what becomes of its calls, by the carrier's own account."""
 
 import signal
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from livekit import api
 
 from agents.testing import make_agent
-from calls.models import Call, SipTrunk, WorkerHost
+from calls.models import Call
 from calls.services import dispatching
 from calls.services.outbound import place_outbound
-from calls.testing import make_number, make_trunk
 from tenants.models import Tenant
-from tenants.scope import tenant_scope
-from tests.livekit.platform import Worker, call_as, call_is, in_db
+from tests.livekit.platform import Worker, as_tenant, call_as, call_is, in_db, the_host
 from tests.livekit.rig import Carrier, until
 
 TALKS_ON, HANGS_UP, LATER = "+12025550121", "+12025550122", "+12025550123"
 BOOK = {"numbers": {TALKS_ON: {"after_s": 0.2}, HANGS_UP: {"after_s": 0.2, "hangs_up_after_s": 8}, LATER: {"after_s": 0.2}}}
 
 
-@pytest.fixture
-async def caller(
-    transactional_db: None, make_tenant: Any, settings: Any, server: Any, lk: api.LiveKitAPI
-) -> AsyncIterator[Tenant]:
-    """A tenant with a number over a trunk that the server knows."""
-    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
-        setattr(settings, name, server.exports[name])
-    info = api.SIPOutboundTrunkInfo(name="out", address="sip.example.com", numbers=["+12025559002"])
-    made = await lk.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=info))
-
-    def prepare() -> Tenant:
-        tenant = make_tenant(timezone="America/New_York")
-        with tenant_scope(tenant):
-            make_number(phone="+12025559002", trunk=make_trunk(cps=20, channels=5))
-            SipTrunk.objects.update(livekit_id=made.sip_trunk_id)
-        return tenant
-
-    yield await in_db(prepare)
-    await lk.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=made.sip_trunk_id))
+pytestmark = pytest.mark.usefixtures("number")
 
 
 async def dial(tenant: Tenant, to: str) -> Call:
     def place() -> Call:
-        with tenant_scope(tenant):
-            agent = make_agent(settings={"opening": {"greeting": "Hello there."}})
-            return place_outbound(to=to, agent=agent, kind="outbound", override_gates="a test at any hour")
+        agent = make_agent(settings={"opening": {"greeting": "Hello there."}})
+        return place_outbound(to=to, agent=agent, kind="outbound", override_gates="a test at any hour")
 
-    call = await in_db(place)
+    call: Call = await as_tenant(tenant, place)
     assert await in_db(dispatching.dispatch_due) == 1
     return call
 
@@ -56,10 +33,6 @@ async def dial(tenant: Tenant, to: str) -> Call:
 async def ended_as(tenant: Tenant, call: Call) -> tuple[str, str]:
     ended = await call_is(tenant, call.pk, "ended")
     return ended.disposition, ended.ended_reason
-
-
-async def the_host() -> WorkerHost:
-    return await in_db(WorkerHost.objects.get)
 
 
 async def test_a_host_that_drains_takes_no_new_call_and_lets_the_running_one_end(carrier: Carrier, server: Any, caller: Tenant):
@@ -94,7 +67,7 @@ async def test_a_call_that_goes_on_is_ended_and_its_phone_hung_up(carrier: Carri
     assert last[0]["by"] != "phone"
 
 
-async def test_a_host_without_its_server_stops_too(server: Any, transactional_db: None):
+async def test_a_host_without_its_server_stops_too(server: Any):
     with Worker(server, says="failed to connect to livekit", LIVEKIT_URL="ws://127.0.0.1:9") as worker:
         worker.process.send_signal(signal.SIGTERM)
         assert await worker.exit_code(seconds=15) == 0

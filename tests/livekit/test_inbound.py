@@ -1,9 +1,7 @@
 """People who call in, from the carrier's INVITE to the ledger: the carrier's own account is the oracle."""
 
-import asyncio
 import json
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,27 +15,13 @@ from calls.services.people import create_lead
 from calls.testing import make_number, make_trunk
 from tenants import lifecycle
 from tenants.models import Tenant
-from tenants.scope import tenant_scope
-from tests.livekit.platform import Worker, call_is, in_db
+from tests.livekit.platform import Worker, as_tenant, call_is, in_db, the_call
 from tests.livekit.rig import Carrier, until
 
 OURS = "+12025558001"
 CALLER = "+12025550116"
+WORKER = {"VP_OUTBOUND_LOOPBACK": "true"}
 BOOK = {"numbers": {CALLER: {"then": {"kind": "tone", "token": 41}}, "+12025550199": {"after_s": 0.2}}}
-
-
-@pytest.fixture
-def owner(transactional_db: None, make_tenant: Any, settings: Any, server: Any) -> Tenant:
-    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
-        setattr(settings, name, server.exports[name])
-    settings.VP_OUTBOUND_LOOPBACK = True
-    return make_tenant(timezone="America/New_York")
-
-
-@pytest.fixture
-def worker(owner: Tenant, server: Any) -> Iterator[Worker]:
-    with Worker(server, VP_OUTBOUND_LOOPBACK="true") as running:
-        yield running
 
 
 class Route:
@@ -47,14 +31,13 @@ class Route:
         self.owner, self._lk, self._made = owner, lk, list[Any]()
 
     async def open(self, **fields: Any) -> PhoneNumber:
-        number = await in_db(self._add, fields)
+        number = await as_tenant(self.owner, self._add, fields)
         await self.to(OURS, json.dumps({"number_id": str(number.pk)}))
         return number
 
     def _add(self, fields: dict[str, Any]) -> PhoneNumber:
-        with tenant_scope(self.owner):
-            fields = {"agent": make_agent(settings={"opening": {"greeting": "Hello there."}})} | fields
-            return make_number(phone=OURS, trunk=fields.pop("trunk", None) or make_trunk(channels=2), **fields)
+        fields = {"agent": make_agent(settings={"opening": {"greeting": "Hello there."}})} | fields
+        return make_number(phone=OURS, trunk=fields.pop("trunk", None) or make_trunk(channels=2), **fields)
 
     async def to(self, phone: str, metadata: str) -> None:
         trunk = await self._lk.sip.create_inbound_trunk(
@@ -76,43 +59,32 @@ class Route:
 
 
 @pytest.fixture
-async def route(owner: Tenant, lk: api.LiveKitAPI):
-    found = Route(owner, lk)
+async def route(caller: Tenant, lk: api.LiveKitAPI, settings: Any):
+    settings.VP_OUTBOUND_LOOPBACK = True
+    found = Route(caller, lk)
     yield found
     await found.close()
 
 
-async def the_call(owner: Tenant, *, seconds: float = 20) -> Call:
-    def read() -> Call | None:
-        with tenant_scope(owner):
-            return Call.objects.first()
-
-    for _ in range(int(seconds * 10)):
-        if (call := await in_db(read)) is not None:
-            return call
-        await asyncio.sleep(0.1)
-    raise AssertionError("nobody took the call")
+async def ended(owner: Tenant, *, seconds: float = 20, **which: Any) -> Call:
+    return await call_is(owner, (await the_call(owner, **which)).pk, "ended", seconds=seconds)
 
 
 async def facts(owner: Tenant) -> dict[str, Any]:
     def read() -> dict[str, Any]:
-        with tenant_scope(owner):
-            legs = list(Leg.objects.values_list("role", "phone", "end_reason"))
-            hooks = [event.data for event in CallEvent.objects.filter(kind="inbound_hook")]
-            return {"legs": legs, "lines": LineSlot.objects.count(), "hooks": hooks}
+        legs = list(Leg.objects.values_list("role", "phone", "end_reason"))
+        hooks = [event.data for event in CallEvent.objects.filter(kind="inbound_hook")]
+        return {"legs": legs, "lines": LineSlot.objects.count(), "hooks": hooks}
 
-    return await in_db(read)
+    found: dict[str, Any] = await as_tenant(owner, read)
+    return found
 
 
 async def test_the_caller_hears_the_agent_of_the_number(carrier: Carrier, route: Route, worker: Worker):
-    def known() -> None:
-        with tenant_scope(route.owner):
-            create_lead(lead=Lead(phone=CALLER, name="Ann Lee"))
-
-    await in_db(known)
+    await as_tenant(route.owner, lambda: create_lead(lead=Lead(phone=CALLER, name="Ann Lee")))
     number = await route.open()
     [result] = await carrier.do("call", caller=CALLER, called=OURS, seconds=4)
-    call = await call_is(route.owner, (await the_call(route.owner)).pk, "ended")
+    call = await ended(route.owner)
     assert (call.disposition, call.ended_reason, call.phone) == ("completed", "caller_hung_up", CALLER)
     assert (call.number_id, call.context) == (number.pk, {"name": "Ann Lee"})
     found = await facts(route.owner)
@@ -124,7 +96,7 @@ async def test_the_caller_hears_the_agent_of_the_number(carrier: Carrier, route:
 async def test_a_number_without_an_agent_says_a_sentence(carrier: Carrier, route: Route, worker: Worker):
     await route.open(closed_action="sentence", closed_sentence="We are closed.", hours=CLOSED)
     await carrier.do("call", caller=CALLER, called=OURS)
-    call = await call_is(route.owner, (await the_call(route.owner)).pk, "ended")
+    call = await ended(route.owner)
     assert (call.disposition, call.ended_reason) == ("completed", "closed")
     await until(lambda: carrier.events(to=OURS)[-1] == "end", seconds=20)
     assert "answer" in carrier.events(to=OURS)
@@ -136,12 +108,9 @@ CLOSED = [{"weekdays": [1], "starts_at": "00:00", "ends_at": "00:01"}]
 async def test_a_suspended_account_says_a_sentence(carrier: Carrier, route: Route, worker: Worker):
     await route.open()
 
-    def suspend() -> None:
-        lifecycle.advance(tenant=route.owner, to=Tenant.Status.SUSPENDED)
-
-    await in_db(suspend)
+    await in_db(lambda: lifecycle.advance(tenant=route.owner, to=Tenant.Status.SUSPENDED))
     await carrier.do("call", caller=CALLER, called=OURS)
-    call = await call_is(route.owner, (await the_call(route.owner)).pk, "ended")
+    call = await ended(route.owner)
     assert (call.disposition, call.ended_reason) == ("blocked", "suspended")
     await until(lambda: carrier.events(to=OURS)[-1] == "end", seconds=20)
 
@@ -158,31 +127,14 @@ async def test_a_number_that_is_nobodys_says_so_and_leaves_no_call(carrier: Carr
 
 
 async def test_without_a_free_line_all_are_busy(carrier: Carrier, route: Route, worker: Worker):
-    def single() -> Any:
-        with tenant_scope(route.owner):
-            return make_trunk(channels=1)
-
-    await route.open(trunk=await in_db(single))
+    await route.open(trunk=await as_tenant(route.owner, make_trunk, channels=1))
     await carrier.do("call", caller=CALLER, called=OURS, seconds=12)
     await call_is(route.owner, (await the_call(route.owner)).pk, "in_progress")
     await carrier.do("call", caller="+12025550117", called=OURS)
 
-    def second() -> Call | None:
-        with tenant_scope(route.owner):
-            return Call.objects.filter(phone="+12025550117").first()
-
-    await until_async(second)
-    call = await in_db(second)
-    assert (call.status, call.disposition, call.ended_reason) == ("ended", "failed", "no_capacity")
+    call = await ended(route.owner, phone="+12025550117")
+    assert (call.disposition, call.ended_reason) == ("failed", "no_capacity")
     await carrier.do("hang_up")
-
-
-async def until_async(step: Any, *, seconds: float = 20) -> None:
-    for _ in range(int(seconds * 10)):
-        if await in_db(step):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("waited in vain")
 
 
 class Hook:
@@ -215,23 +167,16 @@ class Hook:
 
 
 async def test_the_hook_decides_who_answers(carrier: Carrier, route: Route, worker: Worker):
-    def other() -> Any:
-        with tenant_scope(route.owner):
-            return make_agent(settings={"variables": [{"name": "plan"}]})
-
-    agent = await in_db(other)
+    agent = await as_tenant(route.owner, make_agent, settings={"variables": [{"name": "plan"}]})
     hook = Hook({"agent_id": agent.public_id, "variables": {"plan": "gold"}, "metadata": {"crm": "7"}})
     number = await route.open(hook_url=hook.url)
     await carrier.do("call", caller=CALLER, called=OURS, seconds=3)
-    call = await call_is(route.owner, (await the_call(route.owner)).pk, "ended")
+    call = await ended(route.owner)
     assert (call.agent_id, call.variables, call.metadata) == (agent.pk, {"plan": "gold"}, {"crm": "7"})
     [(headers, body)] = hook.asked
-
-    def signed_with() -> str:
-        return PhoneNumber.all_objects.get(pk=number.pk).hook_secret.reveal()
-
-    secret = await in_db(signed_with)
-    assert Webhook(secret).verify(body, {key.lower(): value for key, value in headers.items()})["data"]["from"] == CALLER
+    stored = await as_tenant(route.owner, PhoneNumber.objects.get, pk=number.pk)
+    signed = {key.lower(): value for key, value in headers.items()}
+    assert Webhook(stored.hook_secret.reveal()).verify(body, signed)["data"]["from"] == CALLER
     assert [hook["problem"] for hook in (await facts(route.owner))["hooks"]] == [""]
     hook.close()
 
@@ -243,13 +188,14 @@ async def test_the_hook_decides_who_answers(carrier: Carrier, route: Route, work
         (lambda: Hook(b"<html>"), "does not fit"),
         (lambda: Hook({"agent_id": "agt_nobody"}), "no published agent"),
         (lambda: Hook({}, status=500), "status 500"),
+        (lambda: Hook({"forward_to": "+19002345678"}), "premium-rate"),
     ],
 )
 async def test_a_hook_in_trouble_is_told_and_the_default_holds(carrier: Carrier, route: Route, worker: Worker, hook, problem):
     made = hook()
     number = await route.open(hook_url=made.url)
     await carrier.do("call", caller=CALLER, called=OURS, seconds=4)
-    call = await call_is(route.owner, (await the_call(route.owner)).pk, "ended")
+    call = await ended(route.owner)
     assert (call.disposition, call.agent_id) == ("completed", number.agent_id)
     [told] = (await facts(route.owner))["hooks"]
     assert problem in told["problem"]
@@ -260,7 +206,7 @@ async def test_a_hook_that_rejects_leaves_the_phone_unanswered(carrier: Carrier,
     hook = Hook({"reject": True})
     await route.open(hook_url=hook.url)
     await carrier.do("call", caller=CALLER, called=OURS)
-    call = await call_is(route.owner, (await the_call(route.owner)).pk, "ended")
+    call = await ended(route.owner)
     assert (call.disposition, call.ended_reason) == ("rejected", "rejected_by_hook")
     await until(lambda: carrier.events(to=OURS)[-1] == "end")
     assert "answer" not in carrier.events(to=OURS)
@@ -270,6 +216,6 @@ async def test_a_hook_that_rejects_leaves_the_phone_unanswered(carrier: Carrier,
 async def test_outside_the_hours_the_call_is_put_through(carrier: Carrier, route: Route, worker: Worker):
     await route.open(closed_action="forward", closed_forward_to="+12025550199", hours=CLOSED)
     await carrier.do("call", caller=CALLER, called=OURS)
-    call = await call_is(route.owner, (await the_call(route.owner)).pk, "ended", seconds=30)
+    call = await ended(route.owner, seconds=30)
     assert (call.disposition, call.ended_reason) == ("transferred", "forwarded")
     assert "transfer" in carrier.events(to=OURS)

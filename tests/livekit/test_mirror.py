@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from livekit import api
 
+from calls.errors import LiveKitRefusedError
 from calls.models import PhoneNumber, SipTrunk
 from calls.services import numbers, trunks
 from calls.telephony.client import LiveKit
 from calls.telephony.holdings import INBOUND, OUTBOUND, RULE, Holdings, Kind
 from calls.telephony.mirroring import sync_all
+from calls.telephony.names import CATCH_ALL
 from calls.testing import make_number, make_trunk
+from conftest import ApiClient
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tenants.testing import WaitingProcesses, go
@@ -189,6 +192,48 @@ def test_a_catch_all_made_by_hand_is_told_and_left_alone(number: PhoneNumber, th
     [trouble] = sync_all().troubles
     assert "'all by hand'" in trouble
     assert sorted(info.name for info in there.all(RULE)) == sorted(["all by hand", f"vp:{number.public_id}"])
+
+
+def test_a_rule_made_by_hand_for_our_trunk_is_named_and_left_alone(number: PhoneNumber, there: There) -> None:
+    sync_all()
+    number.refresh_from_db()
+    Holdings(there.livekit, RULE).delete(number.livekit_rule_id)
+    rule = api.SIPDispatchRule(dispatch_rule_individual=api.SIPDispatchRuleIndividual(room_prefix="x"))
+    made = there.make(RULE, api.SIPDispatchRuleInfo(name="by hand", rule=rule, trunk_ids=[number.livekit_id]))
+    sync_all()
+    assert rows()[1].sync_error.startswith(f"On the LiveKit server the dispatch rule 'by hand' ({made})")
+    assert sorted(info.name for info in there.all(RULE)) == ["by hand", CATCH_ALL]
+    Holdings(there.livekit, RULE).delete(made)
+    sync_all()
+    assert (rows()[1].sync_error, there.one(RULE, f"vp:{number.public_id}").trunk_ids) == ("", [number.livekit_id])
+
+
+def test_a_rule_made_by_hand_for_other_calls_is_nobodys_business(number: PhoneNumber, there: There) -> None:
+    rule = api.SIPDispatchRule(dispatch_rule_direct=api.SIPDispatchRuleDirect(room_name="conference"))
+    trunk = there.make(INBOUND, api.SIPInboundTrunkInfo(name="theirs", numbers=[SECOND]))
+    there.make(RULE, api.SIPDispatchRuleInfo(name="by hand", rule=rule, trunk_ids=[trunk]))
+    assert sync_all().troubles == []
+    assert there.one(RULE, "by hand").rule.dispatch_rule_direct.room_name == "conference"
+    assert (rows()[1].sync_error, rows()[1].drift) == ("", "")
+
+
+def test_a_key_that_the_server_refuses_is_told_by_every_trunk_and_number(
+    number: PhoneNumber, there: There, api_of: Any, settings: Any
+) -> None:
+    sync_all()
+    right, settings.LIVEKIT_API_SECRET = settings.LIVEKIT_API_SECRET, "guess" * 8
+    with pytest.raises(LiveKitRefusedError):
+        sync_all()
+    shown = [api_of.get(path).json()["data"][0]["sync_error"] for path in ("trunks", "numbers")]
+    assert all("refused our key: LIVEKIT_API_KEY and LIVEKIT_API_SECRET" in sentence for sentence in shown)
+    settings.LIVEKIT_API_SECRET = right
+    sync_all()
+    assert [row.sync_error for row in rows()] == ["", ""]
+
+
+@pytest.fixture
+def api_of(make_api: Callable[..., ApiClient], scope: Tenant) -> ApiClient:
+    return make_api(scope)
 
 
 def findings() -> dict[str, tuple[bool, str]]:

@@ -88,10 +88,22 @@ class Proxy:
         with suppress(OSError):
             while True:
                 near, _ = listener.accept()
+                self._pairs.append(near)
+                threading.Thread(target=self._join, args=(near,), daemon=True).start()
+
+    def _join(self, near: socket.socket) -> None:
+        with suppress(OSError):
+            if self._admits(near):
                 far = _connect(self._server)
-                self._pairs += [near, far]
-                for source, target in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=(source, target), daemon=True).start()
+                self._pairs.append(far)
+                threading.Thread(target=_pump, args=(far, near), daemon=True).start()
+                _pump(near, far)
+                return
+        near.close()
+
+    def _admits(self, near: socket.socket) -> bool:
+        """Whether a connection may go on; asked in a thread of its own, which may wait."""
+        return True
 
 
 def _connect(server: tuple[str, int] | str) -> socket.socket:

@@ -38,6 +38,7 @@ _QUESTIONS: Final[Mapping[str, Callable[[Sequence[str]], str]]] = {"take_message
 _OFF: Final = "I am sorry, I cannot do that at the moment."
 _BUDGET: Final = "I am sorry, I cannot do that again in this call."
 _FAILED: Final = "I am sorry, that did not work."
+_CUT_OFF: Final = "The call ended while this was under way; whether it took effect is not known."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +93,24 @@ class _Guarded:
 
     async def _use(self, given: object, ctx: RunContext) -> ToolResult:
         number, began, at_ms = self._counter.next(), time.monotonic(), self._box.desk.now_ms()
-        async with self._running:
-            result = await self._decide(given, ctx)
-        self._box.desk.append(
-            {
-                "op": "tool_call",
-                "sequence": number,
-                "key": self._spec.key,
-                "arguments": _shown(given),
-                "status": result.status,
-                "output": json.dumps(result.output, ensure_ascii=False),
-                "started_ms": at_ms,
-                "duration_ms": round((time.monotonic() - began) * 1000),
-                "idempotency_key": self._key(given),
-            }
-        )
+        result = Result(status="error", output={"ok": False, "error": _CUT_OFF})
+        try:
+            async with self._running:
+                result = await self._decide(given, ctx)
+        finally:
+            self._box.desk.append(
+                {
+                    "op": "tool_call",
+                    "sequence": number,
+                    "key": self._spec.key,
+                    "arguments": _shown(given),
+                    "status": result.status,
+                    "output": json.dumps(result.output, ensure_ascii=False),
+                    "started_ms": at_ms,
+                    "duration_ms": round((time.monotonic() - began) * 1000),
+                    "idempotency_key": self._key(given),
+                }
+            )
         return ToolResult(json.dumps(result.output, ensure_ascii=False), reply_required=result.reply)
 
     async def _decide(self, given: object, ctx: RunContext) -> Result:

@@ -96,6 +96,7 @@ class Entry(_Data):
     reply         how our request itself is answered: `given`, `never` (the phone does as it does, but we are not told),
                   `unclaimed` (nobody is there to take the request: no INVITE)
     reply_after_s how long our request waits for its answer after the phone has decided
+    rings_on      it does not stop ringing when the time we ring for is over
     """
 
     outcome: Literal["answer", "refuse", "rings_out", "at_cancel"] = "answer"
@@ -105,6 +106,7 @@ class Entry(_Data):
     text: str = ""
     reply: Literal["given", "never", "unclaimed"] = "given"
     reply_after_s: Seconds = 0.0
+    rings_on: bool = False
     then: Actor = Silence()
     hangs_up_after_s: Seconds | None = None
 

@@ -27,6 +27,8 @@ _BYE_AFTER_S: Final = 0.2
 _ACCEPT: Final = 1
 _RESULTS: Final[Mapping[int, str]] = {0: "not_routed", 2: "pin_wanted", 3: "rejected", 4: "not_routed"}
 _STATUS: Final = "sip.callStatus"
+_NOWHERE: Final = ".invalid"
+"""No name that ends so leads anywhere; a trunk with such an address asks nobody to ring."""
 
 
 class CallFailedError(Exception):
@@ -106,6 +108,9 @@ class Exchange:
     # --- outbound ---
 
     async def _dial(self, asked: Any) -> Message:
+        host = asked.address.partition(":")[0]
+        if host.endswith(_NOWHERE):
+            raise RpcError("invalid_argument", f"lookup {host}: no such host")
         entry, leg = self._book.entry(asked.call_to), self._new_leg(asked.sip_call_id)
         seat = Seat(
             room=asked.room_name,
@@ -169,7 +174,8 @@ class Exchange:
             await asyncio.sleep(min(_BEFORE_RINGING_S, entry.after_s))
             await leg.ring()
         decides_s = entry.after_s if entry.outcome in {"answer", "refuse"} else math.inf
-        if await _happens(leg.over, within_s=min(decides_s, ring_s)) or decides_s > ring_s:
+        longest_s = math.inf if entry.rings_on else ring_s
+        if await _happens(leg.over, within_s=min(decides_s, longest_s)) or decides_s > longest_s:
             raise gave_up("sip request timed out")
         if entry.outcome == "refuse":
             raise refusal(entry.status, entry.text)

@@ -24,9 +24,9 @@ Response        1:request_id:string 2:server_id:string 3:sent_at:int64 5:error:s
 ClaimRequest    1:request_id:string 2:server_id:string 3:affinity:float
 ClaimResponse   1:request_id:string 2:server_id:string
 Duration        1:seconds:int64 2:nanos:int32
-Create          3:number:string 4:call_to:string 7:room_name:string 8:participant_identity:string 9:token:string 11:dtmf:string \
-13:sip_call_id:string 14:participant_name:string 15:participant_metadata:string 17:participant_attributes:map \
-19:sip_trunk_id:string \
+Create          2:address:string 3:number:string 4:call_to:string 7:room_name:string 8:participant_identity:string \
+9:token:string 11:dtmf:string 13:sip_call_id:string 14:participant_name:string 15:participant_metadata:string \
+17:participant_attributes:map 19:sip_trunk_id:string \
 23:ringing_timeout:Duration 24:max_call_duration:Duration 29:wait_until_answered:bool
 Created         1:participant_id:string 2:participant_identity:string 3:sip_call_id:string
 Transfer        1:sip_call_id:string 2:transfer_to:string 5:ringing_timeout:Duration
