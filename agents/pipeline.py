@@ -244,10 +244,18 @@ class Digits(Section):
     """What becomes of the keys a caller presses."""
 
     hide_digits: bool = setting(
-        True, "Hide pressed keys", "The agent gets them; transcripts show dots instead, e.g. for a PIN or an account number."
+        True,
+        "Hide pressed keys",
+        "The agent gets them. Transcripts, tools, messages, webhooks and logs show dots instead, also where the agent repeats "
+        "them, e.g. for a PIN; it is told not to say them, which a recording would keep.",
     )
     hide_from: int = setting(
-        4, "Hide from this many", "Fewer keys pressed in a row are shown, e.g. the choice of a menu.", unit="digits", ge=1, le=32
+        4,
+        "Hide from this many",
+        "Fewer keys pressed in a row are shown, e.g. the choice of a menu. One or two digits are hidden where they were pressed.",
+        unit="digits",
+        ge=1,
+        le=32,
     )
 
 

@@ -34,7 +34,8 @@ class ToolSpec:
     `description` tells the model what the tool does, `guidance` how to use it in a conversation. The local model, being
     small, reads `when` and the examples instead; `early_example` shows a turn that gives only part of what the tool needs.
     It is offered the tool only where `cues`, a pattern, is found in what was said last; empty always offers it.
-    `parameters` is the JSON Schema of the arguments. Without a `feature_key` every tenant may use it.
+    `parameters` is the JSON Schema of the arguments; where those are keys to press (`presses_keys`), they are shown and
+    hidden as a version's digits are. Without a `feature_key` every tenant may use it.
     """
 
     key: str
@@ -49,6 +50,7 @@ class ToolSpec:
     early_example: ToolExample | None = None
     feature_key: str | None = None
     config_schema: type[BaseModel] = ToolConfig
+    presses_keys: bool = False
 
 
 def _text(description: str, max_length: int) -> dict[str, Any]:
@@ -84,6 +86,7 @@ PRESS_DIGITS = ToolSpec(
     when="when a recorded menu asks to press keys.",
     cues=r"\b(press|dial|enter|extension|pound|hash|star|menu|options?|keypad)\b",
     example=ToolExample(caller="For sales, press 1. For support, press 2.", say="One moment.", slots={"digits": "1"}),
+    presses_keys=True,
 )
 
 TAKE_MESSAGE = ToolSpec(

@@ -18,6 +18,7 @@ class Carrier(models.TextChoices):
 class Preset:
     """What a new trunk starts with; everything can be changed. `address` may be an example that has to be replaced.
 
+    Carriers bill an answered call for `billing_minimum_s` at least, then in steps; a minute unless they say otherwise.
     `sells_numbers`: this platform can list, buy and release numbers there.
     """
 
@@ -26,6 +27,8 @@ class Preset:
     cps: int
     channels: int
     help_text: str
+    billing_minimum_s: int = 60
+    billing_step_s: int = 60
     sells_numbers: bool = False
 
 

@@ -39,6 +39,7 @@ REASONS: Final[Mapping[str, str]] = {
     "carrier_error": "The carrier had trouble.",
     "call_refused": "The carrier refused the call.",
     "cps_missed": "The call missed its turn on the trunk.",
+    "people_hung_up": "The two people whom the agent had connected have hung up.",
     "recipient_hung_up": "The person who was called hung up.",
     "voicemail": "It was hung up on.",
     "message_left": "The agent left its message.",
@@ -74,6 +75,7 @@ DISPOSITIONS: Final[Mapping[str, str]] = {
 _PLAIN: Final = {
     (Disposition.COMPLETED, "caller_hung_up"),
     (Disposition.COMPLETED, "recipient_hung_up"),
+    (Disposition.COMPLETED, "people_hung_up"),
     (Disposition.COMPLETED, "end_call"),
     (Disposition.BUSY, "busy"),
     (Disposition.NO_ANSWER, "no_answer"),

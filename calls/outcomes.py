@@ -53,6 +53,11 @@ SLOW_DOWN: Final = _ours("carrier_limit")
 CARRIER: Final = _ours("carrier_error", retry=Retry.LATER)
 REFUSED: Final = _ours("call_refused", retry=Retry.NEVER)
 
+NOT_ATTEMPTS: Final = frozenset(
+    each.reason for each in (CREDENTIALS, ADDRESS, CONFIGURATION, NO_TELEPHONY, SLOW_DOWN, CARRIER, REFUSED)
+) | {"cps_missed"}
+"""Reasons of failed calls that reached nobody's phone, unless it is known to have rung."""
+
 _BY_STATUS: Final[Mapping[int, DialOutcome]] = {
     486: BUSY,
     600: BUSY,

@@ -127,7 +127,7 @@ def cost_lines(call: Call) -> list[CostLine]:
             per=record.rate_per,
             currency=record.rate_currency,
         )
-        for record in records.order_by("kind", "provider", "model", "unit")
+        for record in records.order_by("kind", "provider", "model", "unit", "id")
     ]
 
 

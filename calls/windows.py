@@ -17,16 +17,22 @@ IsHoliday = Callable[[date], bool]
 class Hours:
     """From `starts_at` until just before `ends_at`, by the local clock, on these weekdays (1 is Monday).
 
-    Holidays are left out, unless `on_holidays`.
+    Without `ends_at` until midnight. Holidays are left out, unless `on_holidays`.
     """
 
     weekdays: frozenset[int]
     starts_at: time
-    ends_at: time
+    ends_at: time | None
     on_holidays: bool = False
 
     def cover(self, local: datetime, is_holiday: IsHoliday) -> bool:
-        return self.include(local.date(), is_holiday) and self.starts_at <= local.time() < self.ends_at
+        clock = local.time()
+        before_end = self.ends_at is None or clock < self.ends_at
+        return self.include(local.date(), is_holiday) and self.starts_at <= clock and before_end
+
+    def closes(self, day: date) -> datetime:
+        """By the local clock."""
+        return datetime.combine(day, self.ends_at) if self.ends_at else datetime.combine(day, time()) + _DAY
 
     def include(self, day: date, is_holiday: IsHoliday) -> bool:
         return day.isoweekday() in self.weekdays and (self.on_holidays or not is_holiday(day))
@@ -66,7 +72,7 @@ def _open_spans(hours: Collection[Hours], zone: ZoneInfo, within: Span, is_holid
         while day <= last.date():
             for some in hours:
                 opens = max(first, datetime.combine(day, some.starts_at))
-                closes = min(last, datetime.combine(day, some.ends_at))
+                closes = min(last, some.closes(day))
                 if some.include(day, is_holiday) and opens < closes:
                     yield (opens - offset).replace(tzinfo=UTC), (closes - offset).replace(tzinfo=UTC)
             day += _DAY

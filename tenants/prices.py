@@ -1,5 +1,7 @@
 """Prices the platform comes with, as dated data.
 
+Where no price of a carrier could be confirmed there is none, and its calls warn until staff enter what they pay.
+
 Language models of vendors are missing on purpose: the `genai-prices` package knows them. Migrations write these rows
 once; from then on staff edit them.
 
@@ -16,6 +18,9 @@ from typing import Any, Final
 
 MILLION: Final = Decimal(1_000_000)
 _MEASURED = "CPU time at 0.04 USD per vCPU hour, measured on 2 cores, 2026-11-23"
+_LIVEKIT = "LiveKit Cloud, calls over other carriers' trunks, Ship plan; recalled from 2025-10, not confirmed: see your plan"
+_SIMULATED = "nobody is paid: a stand-in, so that rehearsals show a cost"
+_TWILIO = "0.0011 one way, 0.0034 the other, sources disagree which: the dearer for both; third parties, 2026-11-22"
 _LISTED = "vendor list price through litellm 1.109.1, read 2026-11-22"
 
 
@@ -51,6 +56,11 @@ PRICES: Final = (
     _price("stt", "elevenlabs", "scribe_v2_realtime", "second", "0.22", 3600, f"{_LISTED} (Scribe v2; realtime not listed)"),
     _price("tts", "elevenlabs", "eleven_flash_v2_5", "character", "0.04", 1000, _LISTED),
     _price("tts", "elevenlabs", "eleven_multilingual_v2", "character", "0.08", 1000, _LISTED),
+    _price("telephony", "twilio", "outbound US", "second", "0.0034", 60, _TWILIO),
+    _price("telephony", "twilio", "inbound US", "second", "0.0034", 60, _TWILIO),
+    _price("telephony", "simulated", "outbound", "second", "0.01", 60, _SIMULATED),
+    _price("telephony", "simulated", "inbound", "second", "0.005", 60, _SIMULATED),
+    _price("transport", "livekit", "sip", "second", "0.004", 60, _LIVEKIT),
 )
 
 

@@ -26,7 +26,7 @@ from livekit.agents.voice import SpeechHandle
 from agents.pipeline import VersionSettings
 from voice_worker import outcome
 from voice_worker.audio import CallClock
-from voice_worker.keys import NoKeysError
+from voice_worker.keys import NoKeysError, shown
 from voice_worker.outcome import Outcome
 from voice_worker.records import Records
 from voice_worker.transcript import Source, Transcript
@@ -124,6 +124,13 @@ class Conversation(ABC):
     async def press_keys(self, digits: str) -> None:
         """Raises NoKeysError: a conversation has no keys unless it is held over a phone."""
         raise NoKeysError
+
+    def show_keys(self, keys: str) -> str:
+        """The keys as they may be shown; what that hides is hidden wherever it is repeated from now on."""
+        seen = shown(keys, self._script.settings.digits)
+        if seen != keys:
+            self._records.hide(keys)
+        return seen
 
     # -- the way through a call ----------------------------------------------------------------------------------
 

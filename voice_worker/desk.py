@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from livekit.agents.voice import SpeechHandle
 
+from voice_worker.hiding import DOT
 from voice_worker.keys import NoKeysError
 from voice_worker.records import Records
 from voice_worker.watchdogs import Orders
@@ -22,6 +23,8 @@ class Talk(Protocol):
     def hang_up_after(self, speech: SpeechHandle) -> None: ...
 
     async def press_keys(self, digits: str) -> None: ...
+
+    def show_keys(self, keys: str) -> str: ...
 
     def now(self) -> float: ...
 
@@ -57,6 +60,9 @@ class CallDesk:
         if self._talk is None:
             raise NoKeysError
         await self._talk.press_keys(digits)
+
+    def show_keys(self, keys: str) -> str:
+        return self._talk.show_keys(keys) if self._talk else DOT * len(keys)
 
     def now_iso(self) -> str:
         return datetime.now(UTC).isoformat()

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from livekit import rtc
 
 from agents.pipeline import Digits
+from voice_worker.hiding import DOT
 
 CODES: Final[Mapping[str, int]] = {digit: code for code, digit in enumerate("0123456789*#")}
 WAIT: Final = "w"
@@ -16,7 +17,6 @@ PAUSE_S: Final = 1.5
 MOST: Final = 32
 """As many keys make one entry, whether more come or not."""
 _OPENS_S: Final = 0.5
-_DOT: Final = "•"
 
 
 class NoKeysError(Exception):
@@ -102,8 +102,8 @@ def as_message(keys: str) -> str:
 
 
 def shown(keys: str, digits: Digits) -> str:
-    """The keys as transcripts show them."""
+    """The keys as they are shown where they were pressed."""
     count = sum(key.isdigit() for key in keys)
     if not digits.hide_digits or count < digits.hide_from:
         return keys
-    return "".join(_DOT if key.isdigit() else key for key in keys)
+    return "".join(DOT if key.isdigit() else key for key in keys)

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,11 @@ LONGEST_S: Final = 30.0
 ANSWERED_S: Final = 5.0
 
 
-async def speak_notice(ctx: JobContext, text: str, *, speaking: Mapping[str, Any]) -> None:
-    """Answer the phone, say it, and wait until it was heard. A voice that fails leaves a silent, short answer."""
+async def speak_notice(ctx: JobContext, text: str, *, speaking: Mapping[str, Any], on_heard: Callable[[datetime], None]) -> None:
+    """Answer the phone, say it, and wait until it was heard. A voice that fails leaves a silent, short answer.
+
+    `on_heard` gets the moment from which the other side can hear it.
+    """
     source = rtc.AudioSource(_RATE, 1)
     track = rtc.LocalAudioTrack.create_audio_track("notice", source)
     try:
@@ -32,6 +36,7 @@ async def speak_notice(ctx: JobContext, text: str, *, speaking: Mapping[str, Any
             options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
             published = await ctx.room.local_participant.publish_track(track, options)
             await _answered(ctx)
+            on_heard(datetime.now(UTC))
             async for frame in sound.frames():
                 await source.capture_frame(frame)
             await source.wait_for_playout()

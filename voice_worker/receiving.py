@@ -1,6 +1,8 @@
 """Jobs of people who call in: who answers is found out while the phone rings."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -12,7 +14,7 @@ from livekit import api, rtc
 from livekit.agents import JobContext
 
 from calls.services.ending import end_call
-from calls.services.inbound import Answer, Ringing, receive_call
+from calls.services.inbound import Answer, Ringing, note_heard, receive_call
 from voice_worker.database import in_database
 from voice_worker.notice import speak_notice
 from voice_worker.rooms import close_room, join
@@ -53,15 +55,21 @@ async def received(ctx: JobContext, number_id: UUID | None) -> UUID | None:
 
 
 async def _without_agent(ctx: JobContext, caller: rtc.RemoteParticipant | None, answer: Answer) -> None:
+    heard_at: list[datetime] = []
     try:
-        if caller and answer.forward_to and await _put_through(ctx, caller, answer.forward_to):
+        if caller and answer.forward_to and await _put_through(ctx, caller, answer.forward_to, heard_at.append):
             await _ended(answer, "transferred", "forwarded")
         else:
             if answer.sentence:
-                await speak_notice(ctx, answer.sentence, speaking=answer.speaking)
+                await speak_notice(ctx, answer.sentence, speaking=answer.speaking, on_heard=heard_at.append)
             await _ended(answer, "failed", "not_forwarded")
     finally:
-        await close_room(ctx)
+        try:
+            if heard_at:
+                room, now = ctx.job.room.name, datetime.now(UTC)
+                await in_database(partial(note_heard, room=room, answered_at=heard_at[0], ended_at=now))
+        finally:
+            await close_room(ctx)
 
 
 async def _ended(answer: Answer, disposition: str, reason: str) -> None:
@@ -69,9 +77,9 @@ async def _ended(answer: Answer, disposition: str, reason: str) -> None:
         await in_database(partial(end_call, call_id=answer.call_id, disposition=disposition, ended_reason=reason))
 
 
-async def _put_through(ctx: JobContext, caller: rtc.RemoteParticipant, phone: str) -> bool:
+async def _put_through(ctx: JobContext, caller: rtc.RemoteParticipant, phone: str, on_heard: Callable[[datetime], None]) -> bool:
     """By REFER, which only a call that was answered can have."""
-    await speak_notice(ctx, "One moment, please.", speaking={})
+    await speak_notice(ctx, "One moment, please.", speaking={}, on_heard=on_heard)
     request = api.TransferSIPParticipantRequest(
         participant_identity=caller.identity,
         room_name=ctx.job.room.name,

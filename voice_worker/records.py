@@ -22,6 +22,7 @@ from django.db import connections
 from calls.errors import ForeignJobError
 from calls.models import Call
 from calls.services.journal import apply_entries
+from voice_worker.hiding import Hiding
 from voice_worker.journal_file import Entry, Header, JournalFile
 
 logger = structlog.get_logger(__name__)
@@ -49,12 +50,17 @@ class Records:
         """`disowned` is set on the loop when the call belongs to another job; then nothing more is stored."""
         self.disowned = asyncio.Event()
         self._observe = observe
+        self._hiding = Hiding()
         self._count = 0
         self._store = _Store(call_id=call_id, job_id=job_id, on_disowned=lambda: loop.call_soon_threadsafe(self.disowned.set))
         self._disk = _Disk(folder, header=Header(call_id=call_id, job_id=job_id), store=self._store)
 
     def append(self, entry: Entry) -> None:
         self._put(entry, None)
+
+    def hide(self, keys: str) -> None:
+        """Write these digits down nowhere from now on."""
+        self._hiding.add(keys)
 
     async def append_durably(self, entry: Entry) -> None:
         """Returns once the entry is on the disk. Raises OSError when the disk does not take it."""
@@ -79,6 +85,7 @@ class Records:
         return complete
 
     def _put(self, entry: Entry, written: "Future[None] | None") -> None:
+        entry = self._hiding.masked(entry)
         self._count += 1
         self._disk.put(self._count, entry, written)
         if self._observe:

@@ -13,6 +13,7 @@ from voiceplatform.lib.retry import retry_on_lost_connection
 
 RECORDING_FEATURE: Final = "call-recording"
 CHAT: Final = "chat"
+INBOUND: Final = "inbound"
 OUTBOUND: Final = "outbound"
 Features = Mapping[str, Mapping[str, Any]]
 
@@ -46,6 +47,10 @@ class CallSnapshot:
     @property
     def is_recorded(self) -> bool:
         return self.settings.record and not self.is_chat and RECORDING_FEATURE in self.features
+
+    @property
+    def is_by_phone(self) -> bool:
+        return self.kind in (INBOUND, OUTBOUND)
 
     @property
     def is_chat(self) -> bool:

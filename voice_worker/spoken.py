@@ -21,7 +21,7 @@ from voice_worker.apology import Apology
 from voice_worker.audio import CallEnds
 from voice_worker.conversation import Conversation
 from voice_worker.heard import HeardOutput, HeardText
-from voice_worker.keys import Entry, NoKeysError, as_message, shown
+from voice_worker.keys import Entry, NoKeysError, as_message
 from voice_worker.listening import Filtered
 from voice_worker.pipeline import CallAgent
 from voice_worker.transcript import Source
@@ -105,7 +105,7 @@ class SpokenConversation(Conversation):
         if self._outcome.done() or self._failing:
             return
         self._silence.caller_spoke()
-        self.transcript.keys_pressed(as_message(keys), shown=as_message(shown(keys, self._script.settings.digits)))
+        self.transcript.keys_pressed(as_message(keys), shown=as_message(self.show_keys(keys)))
         self._answer_keys(as_message(keys))
 
     def _answer_keys(self, message: str) -> None:

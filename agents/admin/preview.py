@@ -30,11 +30,26 @@ def preview_page(admin: "AgentAdmin", request: HttpRequest, agent: Agent) -> Htt
     zone = agent.tenant.timezone
     defaults = default_variables(at=timezone.now(), timezone=zone, agent_name=agent.name, business_name=agent.tenant.name)
     values = {**defaults, **given}
-    texts = [("Greeting", settings.opening.greeting), ("Instructions", settings.instructions)]
-    rendered = [(title, *_render(template, values)) for title, template in texts]
+    rendered = [(title, *_render(template, values)) for title, template in _texts(settings)]
     return admin.agent_page(
         request, agent, tab="preview", version=version, form=form, defaults=defaults, rendered=rendered, facts=settings.facts
     )
+
+
+def _texts(settings: VersionSettings) -> list[tuple[str, str]]:
+    """Everything with variables in it that is said word for word, or read by the model."""
+    machines = settings.machines
+    said = [
+        ("Greeting", settings.opening.greeting, True),
+        ("Message for the mailbox", machines.voicemail_message, machines.on_voicemail == "leave_message"),
+        ("Introduction to a phone that asks who is calling", machines.introduction, machines.on_screening == "introduce"),
+        ("Instructions", settings.instructions, True),
+    ]
+    return [
+        (title if is_used else f"{title} (not used: the agent hangs up or goes on)", text)
+        for title, text, is_used in said
+        if text
+    ]
 
 
 def _variables_form(variables: tuple[Variable, ...]) -> type[forms.Form]:

@@ -94,7 +94,7 @@ def waterfall_context(turns: Sequence[Mapping[str, Any]], *, tools: Sequence[Too
 
 def cost_context(call: Call) -> dict[str, Any]:
     lines = list(
-        UsageRecord.objects.filter(subject_type="call", subject_id=call.pk).order_by("kind", "provider", "model", "unit")
+        UsageRecord.objects.filter(subject_type="call", subject_id=call.pk).order_by("kind", "provider", "model", "unit", "id")
     )
     return {
         "cost_lines": lines,

@@ -8,9 +8,10 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from calls.models.window import DAY_NAMES
-from calls.services.numbers import MOST_HOURS
+from calls.services.hours import MIDNIGHT, MOST_HOURS
 
 BLANK_ROWS = 2
+_ZERO = "00:00"
 Span = dict[str, Any]
 
 
@@ -26,7 +27,9 @@ class HoursWidget(forms.Widget):
     def _row(self, prefix: str, span: Span) -> dict[str, Any]:
         chosen = {str(day) for day in span.get("weekdays", [])}
         days = [(number, day, str(number) in chosen) for number, day in enumerate(DAY_NAMES, start=1)]
-        return {"prefix": prefix, "days": days, "starts_at": span.get("starts_at", ""), "ends_at": span.get("ends_at", "")}
+        # A field for times knows no 24:00.
+        ends_at = _ZERO if span.get("ends_at") == MIDNIGHT else span.get("ends_at", "")
+        return {"prefix": prefix, "days": days, "starts_at": span.get("starts_at", ""), "ends_at": ends_at}
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> list[Span]:
         sent = data.get(f"{name}-rows", "")
@@ -36,7 +39,8 @@ class HoursWidget(forms.Widget):
 
     def _sent(self, data: Any, prefix: str) -> Span:
         days = data.getlist(f"{prefix}-days") if hasattr(data, "getlist") else data.get(f"{prefix}-days", [])
-        return {"weekdays": list(days), **{part: data.get(f"{prefix}-{part}", "").strip() for part in ("starts_at", "ends_at")}}
+        starts_at, ends_at = (data.get(f"{prefix}-{part}", "").strip() for part in ("starts_at", "ends_at"))
+        return {"weekdays": list(days), "starts_at": starts_at, "ends_at": MIDNIGHT if ends_at == _ZERO else ends_at}
 
     def value_omitted_from_data(self, data: Mapping[str, Any], files: Any, name: str) -> bool:
         return f"{name}-rows" not in data

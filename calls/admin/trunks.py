@@ -44,6 +44,9 @@ FIELDS = [
     "allowed_addresses",
     "cps",
     "channels",
+    "billed_as",
+    "billing_minimum_s",
+    "billing_step_s",
 ]
 
 
@@ -232,7 +235,7 @@ class TrunkAdmin(ServiceAdmin):
         return moment(trunk.created_at, trunk.tenant.timezone)
 
 
-_PRESET_FIELDS = ("address", "transport", "cps", "channels")
+_PRESET_FIELDS = ("address", "transport", "cps", "channels", "billing_minimum_s", "billing_step_s")
 
 
 def lines_text(lines: Lines) -> str:

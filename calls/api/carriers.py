@@ -25,6 +25,9 @@ from voiceplatform.lib.api.problems import Refusal, declare, register, register_
 
 READ_ACCOUNTS, CHANGE_ACCOUNTS = "trunks:read", "trunks:write"
 READ, WRITE = "numbers:read", "numbers:write"
+_NO_REAL_NUMBERS: Final = (
+    "A test key changes nothing at a carrier. Use a live key (vp_live_…), or ask with dry_run what would be done."
+)
 ASKS_CARRIER: Final = {"x-asks": "carrier"}
 Shape = shapes.CarrierAccountSerializer
 PHONE: Final = "+12125550123"
@@ -128,7 +131,10 @@ def _act(summary: str, request: type[BaseSerializer], *, example: dict[str, Any]
 
 
 class CarrierNumberViewSet(ResourceViewSet):
-    """Numbers at the carrier. Acts may be repeated as they are: what is done already is not done twice."""
+    """Numbers at the carrier. Acts may be repeated as they are: what is done already is not done twice.
+
+    They take a live key; with a test key `dry_run` alone is answered, anything else refused with `live_key_needed`.
+    """
 
     prefix = CarrierAccount.public_prefix
     scopes = {
@@ -187,18 +193,23 @@ class CarrierNumberViewSet(ResourceViewSet):
     @_act("Lead a number's calls here", shapes.NumberActSerializer, example={})
     @action(detail=True, methods=["post"])
     def link_number(self, request: Request, id: str) -> Response:
-        """The number must be among those here. What the carrier did with its calls before is kept for unlinking."""
+        """The number must be among those here, or among those of a customer of the account's agency.
+
+        What the carrier did with its calls before is kept for unlinking.
+        """
         return self._done(carrier_numbers.link, shapes.NumberActSerializer, request)
 
     @_act("Lead a number's calls where they went before", shapes.NumberActSerializer, example={})
     @action(detail=True, methods=["post"])
     def unlink_number(self, request: Request, id: str) -> Response:
-        """Calls that are led elsewhere stay as they are."""
+        """Calls that are led elsewhere stay as they are. It may be a number of a customer, as for linking."""
         return self._done(carrier_numbers.unlink, shapes.NumberActSerializer, request)
 
     def _done(self, act: Callable[..., carrier_numbers.Outcome], shape: type[BaseSerializer], request: Request) -> Response:
-        account = self.get_object()
-        done = act(account=account, **self.body(shape, request))
+        account, asked = self.get_object(), self.body(shape, request)
+        if not asked["dry_run"]:
+            self.require_live_key(_NO_REAL_NUMBERS)
+        done = act(account=account, **asked)
         shown = {"dry_run": done.dry_run, "steps": done.steps, "number_id": done.row.pk if done.row else None}
         return Response(shapes.OutcomeSerializer(shown).data)
 

@@ -72,7 +72,9 @@ class AvailableNumberSerializer(AtCarrierSerializer):
 class OwnedNumberSerializer(AtCarrierSerializer):
     leads_to = serializers.CharField(help_text="Where the carrier sends calls; empty for nowhere.")
     linked = serializers.BooleanField(help_text="Whether that is this platform.")
-    number_id = PublicIdField(PhoneNumber.public_prefix, allow_null=True, help_text="The number here: num_…; null if it is none.")
+    number_id = PublicIdField(
+        PhoneNumber.public_prefix, allow_null=True, help_text="The number here, or a customer's: num_…; null if it is none."
+    )
 
     def to_representation(self, owned: Owned) -> Any:
         at, row = owned.number, owned.row

@@ -4,12 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents.models import Agent
 from calls.api.people_serializers import PhoneField
 from calls.models import PhoneNumber, SipTrunk, TrunkGrant
-from calls.services.numbers import MOST_HOURS
+from calls.services.hours import MIDNIGHT, MOST_HOURS
 from tenants.models.tenant import validate_timezone
 from voiceplatform.lib.api.fields import MetadataField, PublicIdField, RowField, StrictSerializer
 
@@ -44,6 +45,14 @@ def _agents() -> QuerySet:
     return rows
 
 
+@extend_schema_field({"type": "string", "pattern": r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"})
+class EndField(serializers.TimeField):
+    """A time of the day, or the end of it."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        return None if value in (MIDNIGHT, f"{MIDNIGHT}:00") else super().to_internal_value(value)
+
+
 class HoursSerializer(StrictSerializer):
     weekdays = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=7),
@@ -52,10 +61,14 @@ class HoursSerializer(StrictSerializer):
         help_text="1 is Monday, 7 is Sunday.",
     )
     starts_at = serializers.TimeField(format="%H:%M", help_text="On the clock of the number's timezone, to the minute.")
-    ends_at = serializers.TimeField(format="%H:%M", help_text="The first minute at which it is closed; on the same day.")
+    ends_at = EndField(
+        format="%H:%M",
+        help_text="The first minute at which it is closed: 24:00 is midnight, and what is before `starts_at` is on the next day.",
+    )
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        return {**given, **{name: f"{given[name]:%H:%M}" for name in ("starts_at", "ends_at")}}
+        ends_at = f"{given['ends_at']:%H:%M}" if given["ends_at"] else MIDNIGHT
+        return {**given, "starts_at": f"{given['starts_at']:%H:%M}", "ends_at": ends_at}
 
 
 class NumberSerializer(StrictSerializer):

@@ -16,7 +16,7 @@ from tenants.models.tenant import validate_timezone
 class PhoneNumber(TenantModel, Mirrored):
     """A number that calls come in by and go out from.
 
-    `hours` are spans of the week, {weekdays, starts_at, ends_at}; none means always open. A number that is released
+    `hours` are spans of the week as `calls.services.hours` knows them; none means always open. A number that is released
     routes nowhere, and its row is history. `livekit_id` is the inbound trunk, `livekit_rule_id` the dispatch rule.
     """
 

@@ -1,6 +1,6 @@
 """What providers tell us of their own accord."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -13,6 +13,9 @@ class ProviderEvent(UUIDModel):
 
     class Provider(models.TextChoices):
         LIVEKIT = "livekit", "LiveKit"
+
+    # Somebody called, and there was no account whose call it could be.
+    STRAY: ClassVar = "stray_call"
 
     public_prefix = "pev"
 

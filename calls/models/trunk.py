@@ -81,6 +81,21 @@ class SipTrunk(TenantModel, Mirrored):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_CHANNELS)],
         help_text="Calls at the same time, at most, inbound ones included.",
     )
+    billed_as = models.CharField(
+        max_length=40, blank=True, help_text="The provider its minutes are priced as under Rates, e.g. acme. Empty: the carrier."
+    )
+    billing_minimum_s = models.PositiveSmallIntegerField(
+        "billed at least (s)",
+        default=60,
+        validators=[MinValueValidator(1)],
+        help_text="Seconds the carrier bills for the shortest answered call, e.g. 60.",
+    )
+    billing_step_s = models.PositiveSmallIntegerField(
+        "billed in steps of (s)",
+        default=60,
+        validators=[MinValueValidator(1)],
+        help_text="Seconds by which longer calls are rounded up, e.g. 60, or 1 for every second begun.",
+    )
     metadata: Any = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     stopped_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -95,6 +110,9 @@ class SipTrunk(TenantModel, Mirrored):
             TenantForeignKey(field="account", name="siptrunk_account_same_tenant"),
             models.UniqueConstraint(fields=["tenant", "name"], condition=Q(retired_at=None), name="siptrunk_name_once"),
             models.CheckConstraint(name="siptrunk_carries_calls", condition=Q(cps__gt=0, channels__gt=0)),
+            models.CheckConstraint(
+                name="siptrunk_is_billed_in_steps", condition=Q(billing_minimum_s__gt=0, billing_step_s__gt=0)
+            ),
             models.CheckConstraint(
                 name="siptrunk_stopped_with_a_reason",
                 condition=Q(stopped_at=None, stopped_reason="") | (Q(stopped_at__isnull=False) & ~Q(stopped_reason="")),

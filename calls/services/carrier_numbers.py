@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from calls.carriers import PRESETS, Carrier
@@ -27,6 +29,7 @@ from calls.models import CarrierAccount, PhoneNumber, TrunkGrant
 from calls.services.numbers import add_number, release_number
 from integrations import vonage
 from tenants.models import User
+from tenants.scope import current_tenant_id
 from tenants.services import audit
 from voiceplatform.lib.phone import InvalidPhoneError, parse_phone
 
@@ -36,7 +39,10 @@ _SIP: Final = "sip"
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A number of the account. `row` is what routes it for the tenant; `is_linked` when its calls are led to LiveKit."""
+    """A number of the account. `is_linked` when its calls are led to LiveKit.
+
+    `row` is what routes it for the tenant, or for a customer of it.
+    """
 
     number: vonage.OwnedNumber
     row: PhoneNumber | None
@@ -57,7 +63,8 @@ def list_owned(*, account: CarrierAccount, page: int = 1, size: int = 50, patter
     with _asking(account) as client:
         told = client.owned(pattern=pattern, match="contains", page=page, size=size)
     phones = [number.phone for number in told.numbers]
-    rows = {row.phone: row for row in PhoneNumber.objects.filter(phone__in=phones, released_at=None)}
+    found = _in_our_hands().filter(phone__in=phones, released_at=None).select_related("tenant")
+    rows = {row.phone: row for row in found}
     return told.count, [Owned(number, rows.get(number.phone), _is_linked(number)) for number in told.numbers]
 
 
@@ -139,10 +146,11 @@ def release(
 def link(*, account: CarrierAccount, phone: str, actor: User | None = None, reason: str = "", dry_run: bool = False) -> Outcome:
     """Let the carrier send calls to the number to LiveKit. What it did before is kept, for `unlink`.
 
-    Raises InboundNotConfiguredError, NotRoutedError, NotOwnedError, VonageError.
+    It may be a number of a customer of the tenant. Raises InboundNotConfiguredError, NotRoutedError, NumberTakenError,
+    NotOwnedError, VonageError.
     """
     _sip_host()
-    row = _row_of(phone)
+    row = _row_of(phone, or_customers=True)
     if row is None:
         raise NotRoutedError(f"{phone} is not among the numbers here, so nobody would answer. Add it first.")
     with _asking(account) as client:
@@ -153,16 +161,20 @@ def link(*, account: CarrierAccount, phone: str, actor: User | None = None, reas
         steps = _link_steps(phone, owned.callbacks, wanted)
         if dry_run:
             return Outcome(steps, dry_run, row)
-        PhoneNumber.objects.filter(pk=row.pk).update(callbacks_before=asdict(owned.callbacks))
+        _in_our_hands().filter(pk=row.pk).update(callbacks_before=asdict(owned.callbacks))
         _lead(client, owned, wanted)
-    audit.record(action="number.linked", target=row, actor=actor, data={"account": account.pk}, reason=reason)
+    audit.record(action="number.linked", target=row, actor=actor, data=_whose(row, account), reason=reason)
     return Outcome(steps, dry_run, row)
 
 
 def unlink(*, account: CarrierAccount, phone: str, actor: User | None = None, reason: str = "", dry_run: bool = False) -> Outcome:
-    """Let the carrier do with calls to the number what it did before `link`. Raises NotOwnedError, VonageError."""
+    """Let the carrier do with calls to the number what it did before `link`. It may be a number of a customer of the tenant.
+
+    Raises InboundNotConfiguredError, NumberTakenError, NotOwnedError, VonageError.
+    """
     _sip_host()
-    row = PhoneNumber.objects.filter(phone=phone, callbacks_before__isnull=False).order_by("-id").first()
+    _row_of(phone, or_customers=True)
+    row = _in_our_hands().filter(phone=phone, callbacks_before__isnull=False).order_by("-id").first()
     with _asking(account) as client:
         owned = _owned(client, account, phone)
         if not _is_linked(owned):
@@ -174,8 +186,8 @@ def unlink(*, account: CarrierAccount, phone: str, actor: User | None = None, re
             return Outcome(steps, dry_run, row)
         _lead(client, owned, wanted)
     if row:
-        PhoneNumber.objects.filter(pk=row.pk).update(callbacks_before=None)
-    audit.record(action="number.unlinked", target=row or account, actor=actor, data={"account": account.pk}, reason=reason)
+        _in_our_hands().filter(pk=row.pk).update(callbacks_before=None)
+    audit.record(action="number.unlinked", target=row or account, actor=actor, data=_whose(row, account), reason=reason)
     return Outcome(steps, dry_run, row)
 
 
@@ -229,10 +241,23 @@ def _checked_country(phone: str, country: str) -> str:
     return country or parsed.country
 
 
-def _row_of(phone: str) -> PhoneNumber | None:
-    """The tenant's own row that routes the number. Raises NumberTakenError when it is another tenant's."""
+def _in_our_hands() -> QuerySet:
+    """The numbers of the tenant in scope and of its customers, whose calls may come by its accounts."""
+    tenant_id = current_tenant_id()
+    rows: QuerySet = PhoneNumber.all_objects.filter(Q(tenant_id=tenant_id) | Q(tenant__agency_id=tenant_id))
+    return rows
+
+
+def _whose(row: PhoneNumber | None, account: CarrierAccount) -> dict[str, UUID]:
+    customers = row is not None and row.tenant_id != account.tenant_id
+    return {"account": account.pk} | ({"customer": row.tenant_id} if row and customers else {})
+
+
+def _row_of(phone: str, *, or_customers: bool = False) -> PhoneNumber | None:
+    """The row of the tenant, or of a customer of it, that routes the number. Raises NumberTakenError when it is another's."""
     row: PhoneNumber | None = PhoneNumber.all_objects.filter(phone=phone, released_at=None).first()
-    if row is not None and not PhoneNumber.objects.filter(pk=row.pk).exists():
+    ours = _in_our_hands() if or_customers else PhoneNumber.objects.all()
+    if row is not None and not ours.filter(pk=row.pk).exists():
         raise NumberTakenError(f"{phone} routes to somebody already. A number belongs to one account at a time.")
     return row
 

@@ -54,7 +54,12 @@ def begin_dialing(*, call_id: UUID, job_id: str) -> Dial | NotDialed:
         call = Call.objects.select_for_update(no_key=True, of=("self",)).select_related("number", "grant__tenant").get(pk=call_id)
         now = database_now()
         verdict = check_person(
-            phone=call.phone, now=now, requires_consent=False, passing=frozenset(call.overridden_gates), call=call
+            phone=call.phone,
+            now=now,
+            requires_consent=False,
+            passing=frozenset(call.overridden_gates),
+            call=call,
+            livemode=call.livemode,
         )
         if not verdict.allowed:
             return NotDialed(Call.Disposition.BLOCKED, verdict.code, verdict.sentence)

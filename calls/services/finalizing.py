@@ -13,6 +13,7 @@ from calls.clock import database_now
 from calls.lifecycle import OBJECT_TYPE
 from calls.models import Call, CallCommand, CallEvent, Leg
 from calls.resolving import scope_of_call
+from calls.services.minutes import record_minutes
 from tenants import outbox
 from tenants.services.usage import RatedTotal, rate_usage
 
@@ -31,6 +32,7 @@ def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
         if call is None:
             return False
         now = database_now()
+        record_minutes(call)
         total = _rate(call)
         Call.objects.filter(pk=call_id).update(finalized_at=now, **_priced(total))
         # Messages that came too late for the conversation are no part of its record.
@@ -44,12 +46,13 @@ def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
 
 
 def reprice_call(*, call_id: UUID, at: datetime) -> bool:
-    """Price a finalised call anew, because usage arrived late; say whether that changed anything.
+    """Price a finalised call anew, because usage or a leg's times arrived late; say whether that changed anything.
 
     Runs in the tenant's scope and the transaction that stored the usage, with the call locked.
     """
     call = Call.objects.exclude(finalized_at=None).get(pk=call_id)
     before = _priced(RatedTotal(cost=call.cost or Decimal(0), currency=call.currency, missing=call.cost_missing))
+    record_minutes(call)
     total = _rate(call)
     if _priced(total) == before:
         return False

@@ -15,9 +15,11 @@ from calls.errors import GateRefusedError
 from calls.models import Call, CallingWindow, Consent, Lead, Suppression
 from calls.models.suppression import in_force
 from calls.models.window import EVERY_DAY
+from calls.services.attempts import WEEK, attempt_times, spent
 from calls.windows import Hours, is_open, next_opening
 from tenants.models import Tenant, TenantLimits, User
 from tenants.services import audit
+from tenants.services.limits import Limits, effective_limits
 from voiceplatform.lib.countries import countries, country_of_zone
 from voiceplatform.lib.holidays import holiday_name
 from voiceplatform.lib.phone import InvalidPhoneError, Kind, Phone, ShortNumberError, parse_phone
@@ -28,6 +30,7 @@ COUNTRY: Final = "country_not_allowed"
 SUPPRESSED: Final = "recipient_suppressed"
 NO_CONSENT: Final = "no_consent"
 OPEN_CALL: Final = "call_open_to_recipient"
+TOO_OFTEN: Final = "recipient_called_too_often"
 OUTSIDE_WINDOW: Final = "outside_calling_window"
 
 # What each refusal means, in the order in which the gates are asked.
@@ -38,9 +41,10 @@ GATES: Final[Mapping[str, str]] = {
     SUPPRESSED: "The number must not be called: it is suppressed by the account or its agency.",
     NO_CONSENT: "The call needs the person's consent to calls, and there is none.",
     OPEN_CALL: "There is a call to this number already that has not ended.",
+    TOO_OFTEN: "The number was called as often as the account may call one in 24 hours or 7 days; Retry-After says until when.",
     OUTSIDE_WINDOW: "It is outside the calling window where the person is; Retry-After says when it opens, if it does.",
 }
-OVERRIDABLE: Final = frozenset({SUPPRESSED, NO_CONSENT, OUTSIDE_WINDOW})
+OVERRIDABLE: Final = frozenset({SUPPRESSED, NO_CONSENT, TOO_OFTEN, OUTSIDE_WINDOW})
 CALLABLE_KINDS: Final = frozenset({Kind.FIXED_LINE, Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE, Kind.TOLL_FREE, Kind.VOIP, Kind.UAN})
 DEFAULT_HOURS: Final = (Hours(frozenset(EVERY_DAY), time(8), time(21)),)
 AFTERMATH_S: Final = 60
@@ -91,8 +95,10 @@ class _Question:
     requires_consent: bool
     tenant: Tenant
     allowed_countries: list[str]
+    limits: Limits
     lead: Lead | None
     call: Call | None
+    livemode: bool
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -110,12 +116,14 @@ def check_person(
     subject: models.Model | None = None,
     passing: frozenset[str] = frozenset(),
     call: Call | None = None,
+    livemode: bool = True,
 ) -> Verdict:
     """Whether the tenant in scope may call `phone` at `now`.
 
     With `override_reason` refusals of OVERRIDABLE pass, and the audit says so about `subject` (the call to be placed;
     else the tenant). Who gives one must have the scope calls:override_gates: that is for the caller to check. `passing`
-    are refusals that were overridden before, and `call` is the stored call that this is about.
+    are refusals that were overridden before, and `call` is the stored call that this is about. Calls without `livemode`
+    may be repeated as often as one likes, and count for nobody.
     """
     try:
         parsed = parse_phone(phone)
@@ -123,7 +131,7 @@ def check_person(
         return Verdict(allowed=False, phone=phone, code=NUMBER_TYPE, sentence=str(error))
     except InvalidPhoneError as error:
         return Verdict(allowed=False, phone=phone, code=INVALID_NUMBER, sentence=str(error))
-    question = _question(parsed, now=now, requires_consent=requires_consent, call=call)
+    question = _question(parsed, now=now, requires_consent=requires_consent, call=call, livemode=livemode)
     overridden: list[str] = []
     for gate in _GATES:
         refusal = gate(question)
@@ -144,7 +152,7 @@ def warm_up() -> None:
     holiday_name(parse_phone("+12125550123").country, date(2026, 1, 1))
 
 
-def _question(phone: Phone, *, now: datetime, requires_consent: bool, call: Call | None) -> _Question:
+def _question(phone: Phone, *, now: datetime, requires_consent: bool, call: Call | None, livemode: bool) -> _Question:
     limits: TenantLimits = TenantLimits.objects.select_related("tenant").get()
     return _Question(
         phone=phone,
@@ -152,8 +160,10 @@ def _question(phone: Phone, *, now: datetime, requires_consent: bool, call: Call
         requires_consent=requires_consent,
         tenant=limits.tenant,
         allowed_countries=limits.allowed_countries,
+        limits=effective_limits(),
         lead=Lead.objects.filter(phone=phone.e164).first(),
         call=call,
+        livemode=livemode,
     )
 
 
@@ -204,7 +214,7 @@ def _pass_after(question: _Question, at: datetime) -> datetime | None:
     later = replace(question, now=at)
     if _consent(later):
         return None
-    refused = _window(later)
+    refused = _attempts(later) or _window(later)
     return refused.retry_at if refused else at
 
 
@@ -229,6 +239,21 @@ def _open_call(question: _Question) -> _Refusal | None:
     if free_at <= question.now:
         return None
     return _Refusal(OPEN_CALL, f"How the last call to {e164} ended is unknown, so it may still ring.", free_at)
+
+
+def _attempts(question: _Question) -> _Refusal | None:
+    if not question.livemode:
+        return None
+    e164, now = question.phone.e164, question.now
+    times = attempt_times(phone=e164, since=now - WEEK, until=now, but=question.call)
+    used_up = spent(times, question.limits, now)
+    if not used_up:
+        return None
+    limits = " and ".join(f"{most} {'call' if most == 1 else 'calls'} in {period}" for most, period, _ in used_up)
+    ends = [at for _, _, at in used_up if at is not None]
+    retry_at = _pass_after(question, max(ends)) if len(ends) == len(used_up) else None
+    then = f"It may be called again from {retry_at:%Y-%m-%dT%H:%M:%SZ}." if retry_at else "No moment is known at which it may."
+    return _Refusal(TOO_OFTEN, f"{e164} was called as often as the account may call one number: {limits}. {then}", retry_at)
 
 
 def _window(question: _Question) -> _Refusal | None:
@@ -269,5 +294,6 @@ _GATES: Final[tuple[Callable[[_Question], _Refusal | None], ...]] = (
     _suppression,
     _consent,
     _open_call,
+    _attempts,
     _window,
 )

@@ -1,5 +1,6 @@
 """Somebody calls: from the number to its tenant, to who answers, to a call in the ledger."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,6 +8,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 
 from agents.models import Agent
 from agents.services import compile_version, lenient_variables
@@ -20,11 +23,14 @@ from calls.services.lines import reserve_line
 from calls.services.numbers import NOBODY, Route, route
 from calls.services.placing import admit, snapshot_of
 from tenants.scope import tenant_scope
+from voiceplatform.lib.redaction import mask_phone_numbers
 
 NOT_IN_SERVICE: Final = "The number you have dialed is not in service. Goodbye."
 SUSPENDED: Final = "I am sorry, this number takes no calls at the moment. Goodbye."
 ALL_BUSY: Final = "I am sorry, all our lines are busy. Please call again in a few minutes. Goodbye."
 NOT_REACHED: Final = "I am sorry, we could not put you through. Please call again later. Goodbye."
+STRAYED_NUMBER: Final = "nobody_has_the_number"
+STRAYED_AGENT: Final = "the_number_has_no_agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def receive_call(*, number_id: UUID | None, ringing: Ringing, is_full: bool = Fa
     """
     number = number_id and PhoneNumber.all_objects.filter(pk=number_id, released_at=None).select_related("tenant").first()
     if not number:
-        _note_stray(ringing)
+        _note_stray(ringing, STRAYED_NUMBER)
         return Answer(sentence=NOT_IN_SERVICE)
     with tenant_scope(number.tenant_id):
         if (known := Call.objects.filter(room=ringing.room).first()) is not None:
@@ -149,7 +155,7 @@ def _refuse(number: PhoneNumber, ringing: Ringing, decision: Decision, how: tupl
     """A call that nobody holds is in the ledger all the same, if there is an agent it would have been for."""
     agent = decision.agent or _some_agent(number)
     if agent is None:
-        _note_stray(ringing)
+        _note_stray(ringing, STRAYED_AGENT)
         return Answer(sentence=sentence)
     with transaction.atomic():
         call = _store(number, agent, ringing, decision, counts=False)
@@ -164,12 +170,24 @@ def _some_agent(number: PhoneNumber) -> Agent | None:
     return None
 
 
-def _note_stray(ringing: Ringing) -> None:
-    """A call that belongs to nobody's ledger."""
+def _note_stray(ringing: Ringing, why: str) -> None:
+    """A call that belongs to nobody's ledger, once for its room. Who called is kept only so far as it can be told apart."""
     now = database_now()
-    facts = {"kind": "stray_call", "room": ringing.room, "at": now, "received_at": now, "handled_at": now}
-    facts["body"] = {"called": ringing.called}
-    ProviderEvent.objects.get_or_create(provider="livekit", event_id=f"stray {ringing.room}"[:120], defaults=facts)
+    facts = {"kind": ProviderEvent.STRAY, "room": ringing.room, "at": now, "received_at": now, "handled_at": now}
+    facts["body"] = {"called": ringing.called, "caller": mask_phone_numbers(ringing.caller), "why": why}
+    key = hashlib.sha256(ringing.room.encode()).hexdigest()
+    ProviderEvent.objects.get_or_create(provider="livekit", event_id=f"stray {key}", defaults=facts)
+
+
+def note_heard(*, room: str, answered_at: datetime, ended_at: datetime) -> None:
+    """A caller heard a sentence or was put through: the carrier bills that as well. Needs no scope."""
+    call = Call.all_objects.filter(room=room).first()
+    if call is None:
+        return
+    with tenant_scope(call.tenant_id):
+        legs = Leg.objects.filter(call=call, role=Leg.Role.CALLER)
+        legs.filter(answered_at=None).update(answered_at=Greatest(Value(answered_at), F("started_at")))
+        legs.filter(ended_at=None).update(ended_at=Greatest(Value(ended_at), F("answered_at")), end_reason="agent_hung_up")
 
 
 def _note_attempt(room: str, attempt: HookAttempt) -> None:

@@ -89,7 +89,7 @@ class _Batch:
                 self._apply_steps(run)
                 continue
             kept = list(run)
-            usage_arrived |= any(entry.parsed.op == "usage" for entry in kept)
+            usage_arrived |= any(entry.parsed.op in ("usage", "leg") for entry in kept)
             self._apply_facts(kept)
         if late and usage_arrived:
             reprice_call(call_id=self.call.pk, at=self.now)

@@ -2,9 +2,9 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -17,7 +17,8 @@ from calls import mirror
 from calls.errors import NumberTakenError
 from calls.models import PhoneNumber, TrunkGrant
 from calls.services.gates import refused_kind
-from calls.windows import Hours, is_open
+from calls.services.hours import checked_hours, weekly
+from calls.windows import is_open
 from tenants.models import User
 from tenants.services import audit
 from voiceplatform.lib.outbound_http import RefusedUrlError, parse_url
@@ -38,7 +39,6 @@ FIELDS: Final = (
     "hook_url",
     "metadata",
 )
-MOST_HOURS: Final = 50
 NOBODY: Final = "I am sorry, nobody is available at the moment. Please call again later. Goodbye."
 Closed = PhoneNumber.Closed
 _NEEDED: Final = {Closed.OTHER_AGENT: "closed_agent", Closed.FORWARD: "closed_forward_to", Closed.SENTENCE: "closed_sentence"}
@@ -55,7 +55,7 @@ class Route:
 
 def route(number: PhoneNumber, *, at: datetime) -> Route:
     """Who answers a call to `number` at that moment."""
-    hours = [_hours(span) for span in number.hours]
+    hours = weekly(number.hours)
     if hours and not is_open(hours, [number.timezone or number.tenant.timezone], at):
         if number.closed_action == Closed.FORWARD:
             return Route(forward_to=number.closed_forward_to)
@@ -166,7 +166,7 @@ def _check(row: PhoneNumber) -> None:
         raise ValidationError({"closed_forward_to": refused})
     if row.closed_forward_to == row.phone:
         raise ValidationError({"closed_forward_to": "The number cannot be put through to itself."})
-    row.hours = _checked_hours(row.hours)
+    row.hours = checked_hours(row.hours)
     if row.hook_url:
         try:
             parse_url(row.hook_url, allow_loopback=settings.VP_OUTBOUND_LOOPBACK)
@@ -179,32 +179,3 @@ def missing_when_closed(values: Mapping[str, Any]) -> dict[str, str]:
     action = Closed(values["closed_action"])
     needed = _NEEDED.get(action)
     return {needed: f"Outside the hours {action.label}: say which."} if needed and not values.get(needed) else {}
-
-
-def _checked_hours(given: Any) -> list[dict[str, Any]]:
-    if not isinstance(given, list) or len(given) > MOST_HOURS:
-        raise ValidationError({"hours": f"A list of at most {MOST_HOURS} spans."})
-    return [_checked_span(span, place) for place, span in enumerate(given, start=1)]
-
-
-def _checked_span(span: Any, place: int) -> dict[str, Any]:
-    try:
-        found = _hours(span)
-    except (KeyError, TypeError, ValueError) as error:
-        example = '{"weekdays": [1, 2, 3, 4, 5], "starts_at": "09:00", "ends_at": "17:30"}'
-        raise ValidationError({"hours": f"Span {place} is not like {example}; 1 is Monday."}) from error
-    if not found.weekdays or not found.weekdays <= set(range(1, 8)):
-        raise ValidationError({"hours": f"Span {place} needs weekdays from 1, which is Monday, to 7."})
-    if found.starts_at >= found.ends_at:
-        raise ValidationError({"hours": f"Span {place} must end after it starts, on the same day."})
-    starts_at, ends_at = (f"{moment:%H:%M}" for moment in (found.starts_at, found.ends_at))
-    return {"weekdays": sorted(found.weekdays), "starts_at": starts_at, "ends_at": ends_at}
-
-
-def _hours(span: Mapping[str, Any]) -> Hours:
-    starts_at, ends_at = (time.fromisoformat(span[name]).replace(second=0, microsecond=0) for name in ("starts_at", "ends_at"))
-    return Hours(_days(span["weekdays"]), starts_at, ends_at, on_holidays=True)
-
-
-def _days(given: Iterable[Any]) -> frozenset[int]:
-    return frozenset(int(day) for day in given)

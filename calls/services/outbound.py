@@ -1,6 +1,6 @@
 """Calling people: the gates, then the number it is shown from, then the queue for a line."""
 
-from typing import Final, Unpack
+from typing import Any, Final, Unpack
 
 from django.db import IntegrityError, transaction
 from django.db.models import Case, Q, Value, When
@@ -11,7 +11,7 @@ from calls.errors import GateRefusedError, InvalidCallError, NoLineError, Teleph
 from calls.models import Call, PhoneNumber
 from calls.services.dialing import usable_trunk
 from calls.services.gates import OPEN_CALL, check_person
-from calls.services.placing import Asked, Plan, plan_call, queue_call
+from calls.services.placing import Asked, Plan, plan_call, queue_call, take_turns
 from calls.services.timing import WAITS
 from calls.telephony.names import OUTBOUND_PREFIX
 from tenants.lifecycle import require_new_work
@@ -40,9 +40,12 @@ def place_outbound(
     """
     require_new_work()
     plan = plan_call(**asked)
-    call, now = plan.call, database_now()
-    when = asked.get("not_before") or now
-    verdict = check_person(phone=to, now=when, requires_consent=False, override_reason=override_gates, actor=actor, subject=call)
+    call = plan.call
+    # What the gates have counted stays so until the call is stored.
+    take_turns()
+    when = asked.get("not_before") or database_now()
+    who: dict[str, Any] = {"override_reason": override_gates, "actor": actor, "subject": call, "livemode": call.livemode}
+    verdict = check_person(phone=to, now=when, requires_consent=False, **who)
     verdict.require()
     number = from_number or _own_number(call)
     if number.released_at or not number.is_caller_id:

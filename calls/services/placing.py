@@ -155,11 +155,16 @@ def _livemode(kind: Kind, version: AgentVersion, wanted: bool | None, persona: s
     return possible if wanted is None else wanted
 
 
-def admit() -> Tenant:
-    """The tenant, locked so that its calls are admitted one at a time. Raises TenantNotActiveError and CallLimitError."""
+def take_turns() -> Tenant:
+    """The tenant, locked so that its calls are admitted one at a time. Raises TenantNotActiveError."""
     # With no_key rows that refer to it can be written meanwhile.
     Tenant.objects.select_for_update(no_key=True).get(pk=current_tenant_id())
-    tenant = require_new_work()
+    return require_new_work()
+
+
+def admit() -> Tenant:
+    """The tenant, locked as by `take_turns`. Raises TenantNotActiveError and CallLimitError."""
+    tenant = take_turns()
     allowed = effective_limits().max_open_calls
     if Call.objects.open().count() >= allowed:
         raise CallLimitError(f"{tenant.name} has {allowed} open calls, as many as its limits allow.")

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from calls import lifecycle
@@ -35,6 +35,7 @@ OVERTIME: Final = timer(60)
 FINALIZE_AFTER: Final = timer(60)
 FINALIZE_AT_LAST: Final = timedelta(minutes=10)
 RETIRED_AFTER: Final = timedelta(hours=1)
+CONNECTED_AT_MOST: Final = timedelta(hours=2)
 
 Status, Disposition, Transport = Call.Status, Call.Disposition, Call.Transport
 
@@ -49,6 +50,7 @@ class Swept:
     lost: int
     unheeded: int
     overtime: int
+    parted: int
     finalized: int
     retired: int
 
@@ -64,6 +66,7 @@ def sweep(*, now: datetime | None = None) -> Swept:
         lost=end_lost(now=now, gone=gone),
         unheeded=end_unheeded(now=now),
         overtime=end_overtime(now=now),
+        parted=part_connected(now=now),
         finalized=finalize_abandoned(now=now, gone=gone),
         retired=retire_silent(now=now, gone=gone),
     )
@@ -205,6 +208,23 @@ def end_overtime(*, now: datetime) -> int:
             at=now,
             detail="The job did not end the call itself.",
             job_id=call.job_id,
+        ),
+    )
+
+
+def part_connected(*, now: datetime) -> int:
+    """Two people whom an agent has connected, after hours in which nobody has seen them part."""
+    since = CallEvent.all_objects.filter(call=OuterRef("pk"), kind=Status.HANDED_OVER).order_by("-at").values("at")[:1]
+    connected = Call.all_objects.filter(status=Status.HANDED_OVER)
+    late = connected.annotate(since=Coalesce(Subquery(since), "answered_at")).filter(since__lte=now - CONNECTED_AT_MOST)
+    return _each(
+        _light(late),
+        lambda call: lifecycle.end(
+            call_id=call.pk,
+            disposition=Disposition.COMPLETED,
+            ended_reason="max_duration",
+            at=now,
+            detail="The two people whom the agent had connected were parted after two hours.",
         ),
     )
 

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from calls import mirror
+from calls.carriers import PRESETS
 from calls.errors import InUseError, NameTakenError
 from calls.models import CarrierAccount, PhoneNumber, SipTrunk, TrunkGrant, TrunkPace
 from tenants.models import Tenant, User
@@ -31,8 +32,12 @@ TRUNK_FIELDS: Final = (
     "allowed_addresses",
     "cps",
     "channels",
+    "billed_as",
+    "billing_minimum_s",
+    "billing_step_s",
     "metadata",
 )
+_PRESET: Final = ("billing_minimum_s", "billing_step_s")
 _SECRETS: Final = ("api_secret", "auth_password")
 _LABEL: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # What ends in a number is an address.
@@ -75,8 +80,13 @@ def delete_account(*, account: CarrierAccount, actor: User | None = None, reason
 
 @transaction.atomic
 def create_trunk(*, actor: User | None = None, **given: Any) -> SipTrunk:
-    """A trunk the tenant may use at once. `given`: TRUNK_FIELDS. Raises NameTakenError, and ValidationError naming the field."""
-    row = SipTrunk(**_cleaned(_only(given, TRUNK_FIELDS)))
+    """A trunk the tenant may use at once. `given`: TRUNK_FIELDS; how it is billed is the carrier's way unless told otherwise.
+
+    Raises NameTakenError, and ValidationError naming the field.
+    """
+    preset = PRESETS.get(given.get("carrier", ""))
+    usual = {name: getattr(preset, name) for name in _PRESET} if preset else {}
+    row = SipTrunk(**usual | _cleaned(_only(given, TRUNK_FIELDS)))
     _store(row, force_insert=True)
     TrunkPace.objects.create(trunk=row, next_invite_at=Now())
     TrunkGrant.objects.create(owner_id=row.tenant_id, trunk=row, channels=row.channels)

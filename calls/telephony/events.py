@@ -27,6 +27,7 @@ from voiceplatform.lib import broker
 logger = structlog.get_logger(__name__)
 
 HANDLE_TASK: Final = "calls.tasks.handle_provider_events"
+RECONCILE_TASK: Final = "calls.tasks.reconcile_rooms"
 OLDEST: Final = timedelta(minutes=10)
 EARLIEST: Final = timedelta(minutes=5)
 CALL_WITHIN: Final = timedelta(seconds=60)
@@ -132,6 +133,8 @@ def _settle(event: Event, now: datetime, call: Call | None = None) -> bool:
         reason = str(event.body["participant"].get("disconnect_reason", "UNKNOWN_REASON")).lower()
         ended = Greatest(Value(event.at), F("started_at"))
         Leg.objects.filter(pk=leg.pk, ended_at=None).update(ended_at=ended, end_reason=reason)
+    if call and call.status == Call.Status.HANDED_OVER and event.kind in (_LEFT, _FINISHED):
+        broker.send_on_commit(RECONCILE_TASK)
     if call and event.kind == _FINISHED:
         CallEvent.objects.create(call=call, kind=_FINISHED, at=event.at, key=f"livekit:{event.event_id}"[:64])
     return True

@@ -22,16 +22,19 @@ logger = structlog.get_logger(__name__)
 UNKNOWN_FOR: Final = timer(60)
 LOST_FOR: Final = timer(15)
 _CLOSE_WITHIN_S: Final = 4.0
+_A_PAIR: Final = 2
+_PEOPLE: Final = (api.ParticipantInfo.Kind.SIP, api.ParticipantInfo.Kind.STANDARD)
 
 Status = Call.Status
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How many rooms were closed and how many calls ended."""
+    """How many rooms were closed and how many calls ended; `parted`: those of two people whom an agent had connected."""
 
     closed: int = 0
     lost: int = 0
+    parted: int = 0
 
 
 def close_room(room: str) -> bool:
@@ -44,16 +47,18 @@ def reconcile_rooms(*, now: datetime | None = None) -> Reconciled | None:
     """Compare rooms with calls, once, for all tenants. Needs no scope. None without a server; raises LiveKitError.
 
     A room is closed when its call has ended, or when it has had none for a minute; rooms that others have made are left
-    alone, and so is the room of two people whom an agent has connected. A call is ended here only when its room and its
-    job are gone: a job that lives ends its call itself.
+    alone, and so is the room of two people whom an agent has connected, until one of them has left. A call is ended here
+    only when its room and its job are gone: a job that lives ends its call itself.
     """
     if not is_configured():
         return None
     with connected() as livekit:
         listed = livekit.ask(lambda lk: lk.room.list_rooms(api.ListRoomsRequest()), again=True).rooms
         now = now or database_now()
+        rooms = {room.name for room in listed}
+        parted = _end_parted(livekit, rooms, now)
         closed = sum(_close(livekit, room.name) for room in listed if is_room_of_ours(room.name) and _is_needless(room, now))
-    return Reconciled(closed=closed, lost=_end_lost({room.name for room in listed}, now))
+    return Reconciled(closed=closed, lost=_end_lost(rooms, now), parted=parted)
 
 
 def _close(livekit: LiveKit, room: str) -> bool:
@@ -75,6 +80,27 @@ def _is_needless(room: Any, now: datetime) -> bool:
     return bool(now.timestamp() - room.creation_time >= UNKNOWN_FOR.total_seconds())
 
 
+def _end_parted(livekit: LiveKit, rooms: set[str], now: datetime) -> int:
+    """Calls of two people whom an agent has connected, of whom fewer than two are left. They have no job that would tell."""
+    connected_ = Call.all_objects.filter(status=Status.HANDED_OVER, transport=Call.Transport.LIVEKIT).exclude(room="")
+    parted = 0
+    for call in connected_.filter(claimed_at__lte=now - LOST_FOR).only("pk", "tenant_id", "room"):
+        if call.room not in rooms or _people_in(livekit, call.room) < _A_PAIR:
+            parted += _end(call, now, Call.Disposition.COMPLETED, "people_hung_up")
+    return parted
+
+
+def _people_in(livekit: LiveKit, room: str) -> int:
+    """Phones and browsers; agents, recorders and supervisors, who listen unseen, are none of the parties."""
+    try:
+        asked = livekit.ask(lambda lk: lk.room.list_participants(api.ListParticipantsRequest(room=room)), again=True)
+    except LiveKitRefusedError as error:
+        if error.code == NOT_FOUND:
+            return 0
+        raise
+    return sum(who.kind in _PEOPLE and not who.permission.hidden for who in asked.participants)
+
+
 def _end_lost(rooms: set[str], now: datetime) -> int:
     begun = Call.all_objects.filter(status=Status.IN_PROGRESS, transport=Call.Transport.LIVEKIT)
     held = begun.filter(claimed_at__lte=now - LOST_FOR).exclude(job_id=lifecycle.UNCLAIMED).exclude(room="")
@@ -84,16 +110,10 @@ def _end_lost(rooms: set[str], now: datetime) -> int:
     if not roomless:
         return 0
     gone = Gone.at(now)
-    return sum(_end(call, now) for call in roomless if gone.job(call))
+    return sum(_end(call, now, Call.Disposition.FAILED, "room_lost", call.job_id) for call in roomless if gone.job(call))
 
 
-def _end(call: Call, now: datetime) -> bool:
+def _end(call: Call, now: datetime, disposition: str, reason: str, job_id: str | None = None) -> bool:
+    detail = f"Job {job_id} is gone." if job_id else ""
     with tenant_scope(call.tenant_id):
-        return lifecycle.end(
-            call_id=call.pk,
-            disposition=Call.Disposition.FAILED,
-            ended_reason="room_lost",
-            at=now,
-            detail=f"Job {call.job_id} is gone.",
-            job_id=call.job_id,
-        )
+        return lifecycle.end(call_id=call.pk, disposition=disposition, ended_reason=reason, at=now, detail=detail, job_id=job_id)

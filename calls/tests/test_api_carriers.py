@@ -30,6 +30,12 @@ def account(within: Callable[..., Any]) -> CarrierAccount:
 
 
 @pytest.fixture
+def live(make_api: Callable[..., Any], tenant: Tenant) -> Any:
+    """The API with a live key of `tenant`."""
+    return make_api(tenant, livemode=True)
+
+
+@pytest.fixture
 def grant(within: Callable[..., Any]) -> TrunkGrant:
     trunk = within(make_trunk)
     made: TrunkGrant = within(trunk.grants.get)
@@ -89,37 +95,58 @@ def test_a_name_is_given_once_and_an_account_in_use_stays(api: Any, within: Call
     assert (kept.status_code, kept.json()["code"]) == (409, "in_use")
 
 
-def test_a_number_is_found_bought_linked_and_given_back(
+def test_a_test_key_changes_nothing_at_a_carrier(
     api: Any, within: Callable[..., Any], account: CarrierAccount, grant: TrunkGrant, vonage: VonageServer
 ) -> None:
+    number = within(make_number, phone="+12125550124")
+    vonage.offer(MSISDN)
+    vonage.give("12125550124")
+    sent: dict[str, dict[str, Any]] = {act: {"phone": number.phone} for act in ACTS}
+    sent["buy_number"] = {"phone": PHONE, "trunk_id": trunk_id(grant)}
+    sent["release_number"] |= {"also_here": True}
+    owned = dict(vonage.owned[KEY])
+    for act, body in sent.items():
+        assert api.post(path(account, act), {**body, "dry_run": True}).json()["dry_run"] is True
+        looked = len(vonage.requests)
+        refused = api.post(path(account, act), body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "live_key_needed")
+        assert "live key" in refused.json()["detail"]
+        assert len(vonage.requests) == looked
+    assert vonage.owned[KEY] == owned
+    assert within(lambda: list(PhoneNumber.objects.values_list("released_at", "callbacks_before"))) == [(None, None)]
+
+
+def test_a_number_is_found_bought_linked_and_given_back(
+    live: Any, within: Callable[..., Any], account: CarrierAccount, grant: TrunkGrant, vonage: VonageServer
+) -> None:
     vonage.offer(MSISDN, "12125550124", "13125550123")
-    found = api.get(path(account, "available_numbers?country=US&pattern=1212&limit=1")).json()
+    found = live.get(path(account, "available_numbers?country=US&pattern=1212&limit=1")).json()
     assert found["data"] == [
         {
             "phone": PHONE, "country": "US", "type": "landline", "features": ["sms", "voice"], "monthly_cost": "0.90",
             "currency": "EUR",
         }
     ]  # fmt: skip
-    assert [row["phone"] for row in api.get(found["next"].partition("/v1/")[2]).json()["data"]] == ["+12125550124"]
+    assert [row["phone"] for row in live.get(found["next"].partition("/v1/")[2]).json()["data"]] == ["+12125550124"]
     wanted = {"phone": "+1 212 555 0123", "trunk_id": trunk_id(grant), "label": "Main line"}
-    told = api.post(path(account, "buy_number"), {**wanted, "dry_run": True}).json()
+    told = live.post(path(account, "buy_number"), {**wanted, "dry_run": True}).json()
     assert (told["dry_run"], told["number_id"], len(told["steps"]), vonage.owned[KEY]) == (True, None, 2, {})
-    bought, again = (api.post(path(account, "buy_number"), wanted) for _ in range(2))
+    bought, again = (live.post(path(account, "buy_number"), wanted) for _ in range(2))
     row = within(PhoneNumber.objects.get)
     assert [answer.json()["number_id"] for answer in (bought, again)] == [row.public_id] * 2
     assert bought.json()["steps"][1:] == told["steps"][1:]
-    assert api.post(path(account, "link_number"), {"phone": PHONE}).status_code == 200
-    owned = api.get(path(account, "owned_numbers")).json()
+    assert live.post(path(account, "link_number"), {"phone": PHONE}).status_code == 200
+    owned = live.get(path(account, "owned_numbers")).json()
     assert (owned["has_more"], owned["next"]) == (False, None)
     assert [(each["phone"], each["linked"], each["number_id"]) for each in owned["data"]] == [(PHONE, True, row.public_id)]
     assert "example.sip.livekit.cloud" in owned["data"][0]["leads_to"]
-    assert api.post(path(account, "unlink_number"), {"phone": PHONE}).json()["number_id"] == row.public_id
-    held = api.post(path(account, "release_number"), {"phone": PHONE})
+    assert live.post(path(account, "unlink_number"), {"phone": PHONE}).json()["number_id"] == row.public_id
+    held = live.post(path(account, "release_number"), {"phone": PHONE})
     assert (held.status_code, held.json()["code"]) == (409, "in_use")
-    assert api.post(path(account, "release_number"), {"phone": PHONE, "also_here": True, "reason": "moved"}).status_code == 200
+    assert live.post(path(account, "release_number"), {"phone": PHONE, "also_here": True, "reason": "moved"}).status_code == 200
     assert vonage.owned[KEY] == {}
     assert len(vonage.asked("/number/buy")) == 1
-    assert api.get(f"carrier_accounts/{account.public_id}").json()["checked_at"] is not None
+    assert live.get(f"carrier_accounts/{account.public_id}").json()["checked_at"] is not None
 
 
 @pytest.mark.parametrize(
@@ -164,17 +191,17 @@ def test_what_the_carrier_refuses_has_a_code_and_a_fix(
 
 
 def test_what_cannot_be_done_here_has_a_code(
-    api: Any, within: Callable[..., Any], grant: TrunkGrant, account: CarrierAccount, vonage: VonageServer, settings: Any
+    live: Any, within: Callable[..., Any], grant: TrunkGrant, account: CarrierAccount, vonage: VonageServer, settings: Any
 ) -> None:
     twilio = within(make_account, carrier="twilio")
     within(make_number, phone="+12125550188")
     vonage.give(MSISDN)
-    assert api.get(path(twilio, "owned_numbers")).json()["code"] == "carrier_not_managed"
-    assert api.post(path(account, "link_number"), {"phone": PHONE}).json()["code"] == "number_not_here"
-    assert api.post(path(account, "link_number"), {"phone": "+12125550188"}).json()["code"] == "number_not_owned"
-    assert api.post(path(account, "buy_number"), {"phone": "+1212"}).status_code == 400
+    assert live.get(path(twilio, "owned_numbers")).json()["code"] == "carrier_not_managed"
+    assert live.post(path(account, "link_number"), {"phone": PHONE}).json()["code"] == "number_not_here"
+    assert live.post(path(account, "link_number"), {"phone": "+12125550188"}).json()["code"] == "number_not_owned"
+    assert live.post(path(account, "buy_number"), {"phone": "+1212"}).status_code == 400
     settings.LIVEKIT_SIP_HOST = ""
-    assert api.post(path(account, "unlink_number"), {"phone": PHONE}).json()["code"] == "inbound_not_configured"
+    assert live.post(path(account, "unlink_number"), {"phone": PHONE}).json()["code"] == "inbound_not_configured"
 
 
 def test_members_without_the_scope_and_strangers_reach_no_carrier(

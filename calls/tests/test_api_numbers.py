@@ -20,6 +20,12 @@ HOOK = "https://hooks.example.com/in"
 HOURS = [{"weekdays": [1, 2], "starts_at": "09:00", "ends_at": "17:30"}]
 
 
+NIGHTS = [
+    {"weekdays": [5, 6], "starts_at": "22:00", "ends_at": "02:00"},
+    {"weekdays": [7], "starts_at": "18:00", "ends_at": "24:00"},
+]
+
+
 def refusal(response: Any) -> tuple[int, str, set[str]]:
     body = response.json()
     return response.status_code, body["code"], {error["param"] for error in body["errors"]}
@@ -40,6 +46,14 @@ def number(within: Callable[..., Any], trunk: SipTrunk) -> PhoneNumber:
 @pytest.fixture
 def new(trunk: SipTrunk) -> dict[str, Any]:
     return {"phone": "+1 (202) 555-0177", "trunk_id": trunk.public_id}
+
+
+def test_hours_last_until_midnight_and_over_it(api: ApiClient, number: PhoneNumber) -> None:
+    at = f"numbers/{number.public_id}"
+    assert api.patch(at, {"hours": NIGHTS}).json()["hours"] == NIGHTS
+    assert api.get(at).json()["hours"] == NIGHTS
+    midnight = [{**NIGHTS[1], "ends_at": "00:00"}]
+    assert api.patch(at, {"hours": midnight}).json()["hours"] == [NIGHTS[1]]
 
 
 def test_a_number_is_added_read_and_changed(api: ApiClient, new: dict[str, Any], agent: Agent) -> None:
@@ -71,7 +85,9 @@ def test_a_number_is_added_read_and_changed(api: ApiClient, new: dict[str, Any],
         ({"closed_action": "sentence"}, "closed_sentence"),
         ({"closed_forward_to": PHONE}, "closed_forward_to"),
         ({"hours": [{"weekdays": [8], "starts_at": "09:00", "ends_at": "17:00"}]}, "hours.0.weekdays.0"),
-        ({"hours": [{"weekdays": [1], "starts_at": "17:00", "ends_at": "09:00"}]}, "hours"),
+        ({"hours": [{"weekdays": [1], "starts_at": "17:00", "ends_at": "17:00"}]}, "hours"),
+        ({"hours": [{"weekdays": [1], "starts_at": "24:00", "ends_at": "09:00"}]}, "hours.0.starts_at"),
+        ({"hours": [{"weekdays": [1], "starts_at": "09:00", "ends_at": "24:01"}]}, "hours.0.ends_at"),
         ({"hours": HOURS * 51}, "hours"),
         ({"hours": "always"}, "hours"),
         ({"timezone": "Mars"}, "timezone"),

@@ -231,6 +231,7 @@ def test_leads_consents_and_windows_of_other_tenants_mean_nothing(make_tenant: C
 
 def test_the_first_refusal_is_told_and_a_reason_overrides_them_all(allowed: Tenant) -> None:
     suppress(phone=NEW_YORK, source="customer")
+    TenantLimits.objects.update(calls_per_phone_day=0)
     asked = {"now": utc(2026, 11, 18, 5), "requires_consent": True}
     assert check(**asked).code == "recipient_suppressed"
     before = AuditEvent.objects.count()

@@ -128,6 +128,21 @@ def test_an_agent_that_leaves_ends_no_leg(scope: Tenant) -> None:
     assert (events.handle_events(), ended_leg()) == (1, (False, ""))
 
 
+@pytest.mark.parametrize(("status", "asked"), [("handed_over", True), ("in_progress", False)])
+def test_who_leaves_a_pair_has_the_rooms_looked_at(
+    scope: Tenant, sent_messages: Any, django_capture_on_commit_callbacks: Any, status: str, asked: bool
+) -> None:
+    call, _ = in_room()
+    Call.objects.filter(pk=call.pk).update(status=status, kind="inbound")
+    with django_capture_on_commit_callbacks(execute=True):
+        send(message("room_finished"))
+        events.handle_events()
+    tasks = {sent["task"] for sent in sent_messages()}
+    assert ("calls.tasks.reconcile_rooms" in tasks) is asked
+    call.refresh_from_db()
+    assert call.status == status, "a message ends no call"
+
+
 @pytest.mark.parametrize("order", permutations(["participant_left", "room_finished", "track_published"]))
 def test_any_order_and_repetitions_lead_to_the_same(scope: Tenant, order: tuple[str, ...]) -> None:
     call, leg = in_room("ended")

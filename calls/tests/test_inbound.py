@@ -51,7 +51,14 @@ def test_a_number_that_is_nobodys(number: PhoneNumber, tenant: Tenant, gone: boo
         release_number(number=number)
     answer = receive_call(number_id=number.pk if gone else None, ringing=ringing())
     assert (answer.sentence, answer.call_id) == (NOT_IN_SERVICE, None)
-    assert (Call.all_objects.count(), ProviderEvent.objects.get().kind) == (0, "stray_call")
+    receive_call(number_id=None, ringing=ringing())
+    event = ProviderEvent.objects.get()
+    assert (Call.all_objects.count(), event.kind, event.room) == (0, "stray_call", "in_1")
+    assert event.body == {"called": "+12025550000", "caller": "+*********16", "why": "nobody_has_the_number"}
+    assert CALLER not in event.event_id
+    receive_call(number_id=None, ringing=ringing("in_1" + "x" * 200))
+    receive_call(number_id=None, ringing=ringing("in_1" + "x" * 201))
+    assert ProviderEvent.objects.count() == 3
 
 
 def test_a_suspended_account(number: PhoneNumber, tenant: Tenant) -> None:

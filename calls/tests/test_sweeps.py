@@ -17,7 +17,7 @@ from tenants.scope import tenant_scope
 
 Make = Callable[..., Call]
 MakeHost = Callable[..., WorkerHost]
-NOTHING = Swept(requeued=0, expired=0, unclaimed=0, lost=0, unheeded=0, overtime=0, finalized=0, retired=0)
+NOTHING = Swept(requeued=0, expired=0, unclaimed=0, lost=0, unheeded=0, overtime=0, parted=0, finalized=0, retired=0)
 
 
 def run(*, since: datetime, until: float, every: float = 5.0) -> Swept:
@@ -231,9 +231,13 @@ def test_people_who_were_connected_need_no_job(make_call: Make, make_host: MakeH
     call = make_call(status="in_progress", host=host)
     phone = {"phone": "+12125550101", "room": "out-1"}
     Call.objects.filter(pk=call.pk).update(status="handed_over", kind="outbound", transport="livekit", **phone)
+    connected_at = database_now()
+    CallEvent.objects.create(call=call, kind="handed_over", at=connected_at)
     hosts.retire_host(host_id=host.pk)
-    done = sweeps.sweep(now=database_now() + timedelta(days=1))
-    assert (done.lost, done.overtime) == (0, 0)
+    done = sweeps.sweep(now=connected_at + timedelta(minutes=119))
+    assert (done.lost, done.overtime, done.parted) == (0, 0, 0)
+    assert sweeps.sweep(now=connected_at + timedelta(hours=2)).parted == 1
+    assert outcome(call) == ("ended", "completed", "max_duration")
 
 
 def ended_call(make_call: Make, host: WorkerHost) -> tuple[Call, datetime]:

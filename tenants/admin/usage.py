@@ -62,7 +62,9 @@ class UsageRecordAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         "cost", "rate_price", "rate_per", "rate_currency", "rate_source", "updated_at",
     ]  # fmt: skip
     empty_title = "Nothing has been used yet"
-    empty_hint = "Each call leaves what it used here: seconds heard, tokens read and written, characters spoken."
+    empty_hint = (
+        "Each call leaves what it used here: seconds heard, tokens read and written, characters spoken, seconds of telephone."
+    )
 
     @admin.display(description="when", ordering="updated_at")
     def when(self, record: UsageRecord) -> str:

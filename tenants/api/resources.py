@@ -23,6 +23,7 @@ from voiceplatform.lib.api.pages import WholeList
 from voiceplatform.lib.api.problems import Refusal, declare
 from voiceplatform.lib.ids import InvalidIdError, from_public_id
 
+LIVE_KEY_NEEDED = declare("live_key_needed", "This takes a live key: vp_live_….")
 PRECONDITION_FAILED = declare("precondition_failed", "It was changed since you read it: fetch it again, then repeat the change.")
 
 
@@ -46,6 +47,11 @@ class ResourceViewSet(GenericViewSet):
     @property
     def caller(self) -> Caller:
         return caller_of(self.request)
+
+    def require_live_key(self, why: str, *, param: str | None = None) -> None:
+        """Raises Refusal for a test key; `why` says what it cannot do, `param` which field asked for that."""
+        if not self.caller.livemode:
+            raise Refusal(403, LIVE_KEY_NEEDED, why, params={param: why} if param else {})
 
     def rows(self) -> QuerySet:
         raise NotImplementedError

@@ -19,10 +19,7 @@ from tenants.scope import current_tenant_id
 from tenants.services.api_keys import create_key, revoke_key
 from tenants.services.features import enabled_features
 from voiceplatform.lib.api.filters import refuse_unknown
-from voiceplatform.lib.api.problems import Refusal, declare
 from voiceplatform.lib.ids import to_public_id
-
-LIVE_KEY_NEEDED = declare("live_key_needed", "This takes a live key: vp_live_….")
 
 
 class MeViewSet(CatalogueViewSet):
@@ -65,9 +62,8 @@ class ApiKeyViewSet(ListMixin, RetrieveMixin, ResourceViewSet):
     def create(self, request: Request) -> Response:
         """The key is in the answer's `secret`, this once. Test keys make no live keys."""
         wanted: dict[str, Any] = self.body(ApiKeySerializer, request)
-        if wanted["livemode"] and not self.caller.livemode:
-            message = "A test key cannot make a live key."
-            raise Refusal(403, LIVE_KEY_NEEDED, message, params={"livemode": message})
+        if wanted["livemode"]:
+            self.require_live_key("A test key cannot make a live key.", param="livemode")
         made = create_key(**wanted, may_grant=self.caller.scopes)
         return Response({**ApiKeySerializer(made.row).data, "secret": made.secret}, status=201)
 

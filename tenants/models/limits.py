@@ -27,7 +27,18 @@ class TenantLimits(TenantModel):
         blank=True,
         help_text="Requests all API keys together may make in a minute, e.g. 1200. Empty: as in the plan, else 1200.",
     )
-
+    calls_per_phone_day = models.PositiveIntegerField(
+        "calls to one phone in 24 hours",
+        null=True,
+        blank=True,
+        help_text="How often agents may ring one phone within 24 hours, e.g. 3. 0 allows none. Empty: as in the plan, else 3.",
+    )
+    calls_per_phone_week = models.PositiveIntegerField(
+        "calls to one phone in 7 days",
+        null=True,
+        blank=True,
+        help_text="How often agents may ring one phone within 7 days, e.g. 7. 0 allows none. Empty: as in the plan, else 7.",
+    )
     allowed_countries: Any = ArrayField(
         models.CharField(max_length=2),
         default=list,

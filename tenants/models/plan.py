@@ -25,6 +25,14 @@ class Plan(UUIDModel):
     api_requests_per_minute = models.PositiveIntegerField(
         default=1200, help_text="Requests all API keys of a tenant together may make in a minute, e.g. 1200."
     )
+    calls_per_phone_day = models.PositiveIntegerField(
+        "calls to one phone in 24 hours",
+        default=3,
+        help_text="How often agents may ring one phone within 24 hours. 0 allows none.",
+    )
+    calls_per_phone_week = models.PositiveIntegerField(
+        "calls to one phone in 7 days", default=7, help_text="How often agents may ring one phone within 7 days. 0 allows none."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -14,6 +14,8 @@ class Kind(models.TextChoices):
     STT = "stt", "speech to text"
     LLM = "llm", "language model"
     TTS = "tts", "text to speech"
+    TELEPHONY = "telephony", "telephone carrier"
+    TRANSPORT = "transport", "telephone server"
 
 
 class Unit(models.TextChoices):
@@ -69,7 +71,12 @@ class RateFields(models.Model):
 
     kind = models.CharField(max_length=10, choices=Kind)
     provider = models.CharField(max_length=40, help_text="As the provider catalogue calls it, e.g. google.")
-    model = models.CharField(max_length=80, blank=True, help_text="Empty: every model of this provider without a rate.")
+    model = models.CharField(
+        max_length=80,
+        blank=True,
+        help_text="Empty: every model of this provider without a rate. Of a carrier: outbound or inbound, then a country if need "
+        "be, e.g. outbound US.",
+    )
     unit = models.CharField(max_length=20, choices=Unit)
     price = models.DecimalField(
         max_digits=18, decimal_places=6, validators=[MinValueValidator(0)], help_text="E.g. 0.75 for 1000000 tokens."

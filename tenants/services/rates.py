@@ -65,8 +65,12 @@ class RateBook:
         return cls(chain(own, default), at)
 
     def find(self, line: Priced) -> RateRef | None:
-        """The rate of the model, else of its provider. None when nobody knows a price."""
-        for model in (line.model, ""):
+        """The rate of the model, else of its provider. None when nobody knows a price.
+
+        Of a carrier's `outbound US` the rate of that, else of `outbound`, else of the carrier.
+        """
+        words = line.model.split(" ") if line.kind == Kind.TELEPHONY else [line.model]
+        for model in [" ".join(words[:count]) for count in range(len(words), -1, -1)]:
             if rate := self._rates.get((line.kind, line.provider, model, line.unit)):
                 return rate
         return _vendor_price(line, self._at) if line.kind == Kind.LLM else None

@@ -71,7 +71,7 @@ def test_only_trial_and_active_tenants_take_new_work(tenant: Tenant, status: str
 def test_a_tenant_comes_with_limits_and_a_record(scope: Tenant) -> None:
     assert scope.status == Status.TRIAL
     assert TenantLimits.objects.get().max_open_calls is None
-    assert effective_limits() == Limits(max_open_calls=10, api_requests_per_minute=1200)
+    assert effective_limits() == Limits(10, 1200, calls_per_phone_day=3, calls_per_phone_week=7)
     assert AuditEvent.objects.get().action == "tenant.created"
 
 

@@ -22,7 +22,9 @@ OFF: dict[str, Any] = {"enabled": False, "config": {}}
 def plan(db: None) -> Plan:
     """Without recording, with five messages."""
     features = {RECORDING: OFF, MESSAGE: {"enabled": True, "config": {"max_per_call": 5}}}
-    return Plan.objects.create(name="Basic", features=features, max_open_calls=3, api_requests_per_minute=70)
+    return Plan.objects.create(
+        name="Basic", features=features, max_open_calls=3, api_requests_per_minute=70, calls_per_phone_day=1
+    )
 
 
 def told() -> list[tuple[str, bool]]:
@@ -112,11 +114,11 @@ def test_a_plan_is_not_changed_from_inside_one_tenant(tenant: Tenant, other_tena
 
 
 def test_limits_are_the_tenants_own_then_the_plans_then_the_platforms(scope: Tenant, plan: Plan) -> None:
-    assert effective_limits() == Limits(max_open_calls=10, api_requests_per_minute=1200)
+    assert effective_limits() == Limits(10, 1200, calls_per_phone_day=3, calls_per_phone_week=7)
     choose_plan(plan=plan)
-    assert effective_limits() == Limits(max_open_calls=3, api_requests_per_minute=70)
-    TenantLimits.objects.update(max_open_calls=0)
-    assert effective_limits() == Limits(max_open_calls=0, api_requests_per_minute=70)
+    assert effective_limits() == Limits(3, 70, calls_per_phone_day=1, calls_per_phone_week=7)
+    TenantLimits.objects.update(max_open_calls=0, calls_per_phone_week=2)
+    assert effective_limits() == Limits(0, 70, calls_per_phone_day=1, calls_per_phone_week=2)
 
 
 def test_a_key_counts_against_the_limit_that_holds(tenant: Tenant, plan: Plan) -> None:

@@ -173,6 +173,30 @@ def test_the_preview_fills_in_examples_and_shows_errors_in_words(staff: Callable
     assert "Call them &lt;i&gt;Bob&lt;/i&gt; of" in given
 
 
+def test_the_preview_shows_what_machines_hear(staff: Callable[..., Client], house: House) -> None:
+    with_draft(house)
+    client, url = staff(house.tenant, "view_agent"), url_of(house.agent, "preview")
+    machines = {
+        "on_voicemail": "leave_message",
+        "voicemail_message": "Hi {{ first_name }}!",
+        "introduction": "I am {{ agent_name }}.",
+    }
+    variable = {"name": "first_name", "type": "text", "required": False, "default": "", "example": "Maria"}
+    for changes, unused in ({}, 0), ({"on_voicemail": "hang_up", "on_screening": "hang_up"}, 2):
+        with tenant_scope(house.tenant):
+            settings = {**TEST_SETTINGS, "variables": [variable], "machines": {**machines, **changes}}
+            save_draft(agent=house.agent, settings=settings, tools={})
+        page = client.get(url).content.decode()
+        assert "Message for the mailbox" in page
+        assert "Hi Maria!" in page
+        assert f"I am {house.agent.name}." in page
+        assert page.count("(not used") == unused
+    with tenant_scope(house.tenant):
+        broken = {**machines, "voicemail_message": "Hi {{ nobody }}"}
+        save_draft(agent=house.agent, settings={**TEST_SETTINGS, "machines": broken}, tools={})
+    assert "nobody" in client.get(url).content.decode()
+
+
 def test_simulating_writes_a_queued_call(staff: Callable[..., Client], house: House) -> None:
     draft = with_draft(house)
     WorkerHost.objects.update(retired_at=timezone.now())

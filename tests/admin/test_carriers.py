@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from calls.models import CarrierAccount, PhoneNumber
 from calls.services.trunks import retire_trunk
-from calls.testing import make_account, make_trunk
+from calls.testing import make_account, make_number, make_trunk
 from tenants.models import AuditEvent, Tenant
 from tenants.scope import tenant_scope
 from tests.fakes.vonage_server import KEY, SECRET, VonageServer
@@ -128,3 +128,22 @@ def test_readers_and_strangers_change_nothing(
     page = reader.get(url("numbers", account)).content.decode()
     assert f"+{DIGITS}" in page
     assert "/release/" not in page
+
+
+def test_staff_of_an_agency_lead_a_customers_number_and_no_strangers(
+    staff: Callable[..., Client], account: CarrierAccount, make_tenant: Callable[..., Tenant], vonage: VonageServer
+) -> None:
+    customer, stranger = make_tenant(name="Oak Bikes", agency=account.tenant), make_tenant(name="Elm Bikes")
+    for tenant, phone in ((customer, f"+{DIGITS}"), (stranger, "+12125550188")):
+        vonage.give(phone.removeprefix("+"))
+        with tenant_scope(tenant):
+            make_number(phone=phone)
+    client = staff(account.tenant, *RIGHTS)
+    page = client.get(url("numbers", account)).content.decode()
+    assert ("number of Oak Bikes" in page, f"{DIGITS}/link/" in page) == (True, True)
+    assert ("Elm Bikes" in page, "12125550188/link/" in page) == (False, False)
+    assert "Done: Send calls" in said(act(client, account, "link"))
+    assert "Done: Send calls" in said(act(client, account, "unlink"))
+    taken = reverse("admin:calls_carrieraccount_number_act", args=[account.pk, "12125550188", "link"])
+    assert "routes to somebody already" in said(client.post(taken, {"reason": "x"}, follow=True))
+    assert vonage.owned[KEY]["12125550188"].get("voiceCallbackValue") is None

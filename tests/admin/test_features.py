@@ -240,8 +240,9 @@ def test_members_do_not_choose_their_own_plan(staff: Callable[..., Client], tena
 
 def test_a_plan_is_made_and_changed_after_a_look_at_the_effect(root: Client, tenant: Tenant) -> None:
     data = {"name": "Pro", "description": "", "max_open_calls": "5", "api_requests_per_minute": "100"}
+    data |= {"calls_per_phone_day": "2", "calls_per_phone_week": "4"}
     assert root.post(reverse("admin:tenants_plan_add"), data).status_code == 302
-    plan = Plan.objects.get(name="Pro")
+    plan = Plan.objects.get(name="Pro", calls_per_phone_day=2, calls_per_phone_week=4)
     with tenant_scope(tenant):
         choose_plan(plan=plan)
     with_agents(tenant, agents=1, calls=0)

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from calls.models import ProviderEvent
+from calls.services.inbound import Ringing, receive_call
 from tenants.models import OutboxDelivery, Tenant, User
 from tenants.scope import tenant_scope
 from tests.admin.conftest import House
@@ -118,6 +119,23 @@ def test_what_a_provider_told_is_seen_where_its_call_is(
         for client in (root, root_of(house.tenant))
     ]
     assert shown == [[True, True, True], [True, False, False]]
+
+
+def test_calls_to_numbers_nobody_has_are_seen_by_those_who_see_everybody(
+    root: Client, root_of: Callable[[Tenant], Client], house: House
+) -> None:
+    rang = {"caller": "+12025550116", "called": "+12025559999", "carrier_id": "SCL_1", "identity": "sip_1"}
+    receive_call(number_id=None, ringing=Ringing(room="in_+12025550116_x", **rang))
+    event, url = ProviderEvent.objects.get(), reverse("admin:calls_providerevent_changelist")
+    page = reverse("admin:calls_providerevent_change", args=[event.pk])
+    for address in (url, page, f"{url}?stray=only"):
+        shown = root.get(address).content.decode()
+        assert "+*********16 called +12025559999. Nobody has this number: add it under Numbers" in shown
+        assert "2025550116" not in shown
+    assert "turned away" in root.get(url).content.decode()
+    assert "9999" not in root_of(house.tenant).get(url).content.decode()
+    ProviderEvent.objects.update(kind="room_finished")
+    assert "9999" not in root.get(f"{url}?stray=only").content.decode()
 
 
 def test_records_cannot_be_added_changed_or_deleted(root_of: Callable[[Tenant], Client], house: House) -> None:

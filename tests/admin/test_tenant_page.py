@@ -43,16 +43,17 @@ def test_general_and_limits_are_changed_together(root: Client, tenant: Tenant) -
         "name": "Renamed", "slug": tenant.slug, "agency": "", "timezone": "UTC", "currency": "USD",
         f"{prefix}-TOTAL_FORMS": "1", f"{prefix}-INITIAL_FORMS": "1", f"{prefix}-0-id": str(limits.pk),
         f"{prefix}-0-tenant": str(tenant.pk), f"{prefix}-0-max_open_calls": "3",
+        f"{prefix}-0-calls_per_phone_day": "1",
     }  # fmt: skip
     response = root.post(url_of(tenant), data)
     assert response.status_code == 302, response.context["errors"]
     tenant.refresh_from_db()
     limits.refresh_from_db()
-    assert (tenant.name, limits.max_open_calls) == ("Renamed", 3)
+    assert (tenant.name, limits.max_open_calls, limits.calls_per_phone_day) == ("Renamed", 3, 1)
     with tenant_scope(tenant):
         noted = dict(AuditEvent.objects.values_list("action", "fields"))
     assert noted["tenant.changed"] == ["name"]
-    assert noted["limits.changed"] == ["max_open_calls"]
+    assert noted["limits.changed"] == ["max_open_calls", "calls_per_phone_day"]
 
 
 def test_a_feature_is_switched_with_a_reason_and_its_history_shows(staff: Callable[..., Client], tenant: Tenant) -> None:

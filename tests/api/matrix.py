@@ -1,7 +1,8 @@
 """One row for each address and method of the API: how its owner uses it.
 
 `owned` makes what the row needs in the tenant in scope and says how to ask for it: the parts of the address, and the
-body. `foreign` names the fields of the body that refer to rows, which another tenant must not be able to name.
+body. `foreign` names the fields of the body that refer to rows, which another tenant must not be able to name. `live`
+ones refuse test keys.
 """
 
 import hashlib
@@ -51,6 +52,7 @@ class Row:
     scope: str
     owned: Callable[[], Asked] = nothing
     foreign: tuple[str, ...] = field(default=())
+    live: bool = False
 
 
 def a_key() -> Asked:
@@ -269,10 +271,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("DELETE", "carrier_accounts/{id}"): Row("trunks:write", an_account()),
     ("GET", "carrier_accounts/{id}/available_numbers"): Row("numbers:read", an_account()),
     ("GET", "carrier_accounts/{id}/owned_numbers"): Row("numbers:read", a_bought_number({})),
-    ("POST", "carrier_accounts/{id}/buy_number"): Row("numbers:write", a_number_to_buy, foreign=("trunk_id",)),
-    ("POST", "carrier_accounts/{id}/release_number"): Row("numbers:write", a_bought_number({"also_here": True})),
-    ("POST", "carrier_accounts/{id}/link_number"): Row("numbers:write", a_bought_number({})),
-    ("POST", "carrier_accounts/{id}/unlink_number"): Row("numbers:write", a_bought_number({})),
+    ("POST", "carrier_accounts/{id}/buy_number"): Row("numbers:write", a_number_to_buy, foreign=("trunk_id",), live=True),
+    ("POST", "carrier_accounts/{id}/release_number"): Row("numbers:write", a_bought_number({"also_here": True}), live=True),
+    ("POST", "carrier_accounts/{id}/link_number"): Row("numbers:write", a_bought_number({}), live=True),
+    ("POST", "carrier_accounts/{id}/unlink_number"): Row("numbers:write", a_bought_number({}), live=True),
     ("GET", "usage"): Row("usage:read"),
     ("GET", "event_types"): Row("webhooks:read"),
     ("GET", "webhook_endpoints"): Row("webhooks:read"),

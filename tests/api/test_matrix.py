@@ -42,9 +42,21 @@ def test_the_table_has_every_address():
 
 
 @pytest.mark.parametrize(("method", "template"), CASES)
-def test_the_owner_succeeds(method, template, asked, api):
-    response = send(api, method, *asked(method, template))
+def test_the_owner_succeeds(method, template, asked, make_api, tenant):
+    owner = make_api(tenant, livemode=ROWS[method, template].live)
+    response = send(owner, method, *asked(method, template))
     assert 200 <= response.status_code < 300, response.content
+
+
+@pytest.mark.parametrize(("method", "template"), [case for case in CASES if ROWS[case.values].live])
+def test_a_test_key_is_told_to_be_a_live_one(method, template, asked, api, tenant):
+    path, body = asked(method, template)
+    with tenant_scope(tenant):
+        before = digest()
+    response = send(api, method, path, body)
+    assert (response.status_code, response.json()["code"]) == (403, "live_key_needed")
+    with tenant_scope(tenant):
+        assert digest() == before
 
 
 @pytest.mark.parametrize(("method", "template"), [case for case in CASES if "{" in case.values[1]])

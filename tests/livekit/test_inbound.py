@@ -100,6 +100,9 @@ async def test_a_number_without_an_agent_says_a_sentence(carrier: Carrier, route
     assert (call.disposition, call.ended_reason) == ("completed", "closed")
     await until(lambda: carrier.events(to=OURS)[-1] == "end", seconds=20)
     assert "answer" in carrier.events(to=OURS)
+    leg = await in_db(lambda: Leg.all_objects.get(call=call))
+    assert leg.answered_at
+    assert 0 < (leg.ended_at - leg.answered_at).total_seconds() < 20
 
 
 CLOSED = [{"weekdays": [1], "starts_at": "00:00", "ends_at": "00:01"}]

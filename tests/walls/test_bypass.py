@@ -12,7 +12,7 @@ APPS = ["voiceplatform", "tenants", "agents", "calls", "campaigns", "knowledge",
 ALLOWED: dict[str, dict[str, str]] = {
     "all_objects": {
         "calls/resolving.py": "finds the tenant of a call",
-        "calls/services/carrier_numbers.py": "what routes for any tenant is neither bought again nor given back",
+        "calls/services/carrier_numbers.py": "what routes is not bought again; customers' numbers come by their agency's account",
         "calls/services/commands.py": "finds commands of every tenant that nobody took",
         "calls/services/dialing.py": "a call may go out by a trunk of the agency",
         "calls/services/capacity.py": "counts the calls of every tenant that hosts hold",

@@ -9,7 +9,8 @@ import pytest
 from livekit.agents import Agent, AgentSession
 from livekit.agents.llm import FunctionCallOutput
 
-from voice_worker.keys import NoKeysError
+from agents.pipeline import Digits
+from voice_worker.keys import NoKeysError, shown
 from voice_worker.providers.constant import Rule, RuleLLM
 from voice_worker.snapshot import Grant
 from voice_worker.tools.arguments import BadArgumentsError, checked
@@ -52,6 +53,9 @@ class Desk:
         if not self.has_keys:
             raise NoKeysError
         self.pressed.append(digits)
+
+    def show_keys(self, keys: str) -> str:
+        return shown(keys, Digits())
 
     def now_iso(self) -> str:
         return "2026-01-05T12:00:00+00:00"
@@ -213,6 +217,22 @@ async def test_keys_are_pressed_as_they_are_allowed(digits: str, pressed: list[s
     desk = Desk()
     [output] = await use(desk, "press_digits", {"digits": digits})
     assert (desk.pressed, output["ok"]) == (pressed, bool(pressed))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"digits": "1#"}, {"digits": "1#"}),
+        ({"digits": "12w34#"}, {"digits": "••w••#"}),
+        ({"digits": 1234}, {"digits": "••••"}),
+        ({"digits": "9" * 60}, {"digits": "•" * 60}),
+        ({"keys": ["1234"]}, {"keys": "['••••']"}),
+    ],
+)
+async def test_keys_are_kept_as_they_are_shown(given: dict[str, Any], kept: dict[str, str]) -> None:
+    desk = Desk()
+    await use(desk, "press_digits", given)
+    assert desk.entries[0]["arguments"] == kept
 
 
 async def test_without_a_phone_no_keys_are_pressed() -> None:

@@ -36,6 +36,9 @@ class Desk(Protocol):
     async def press_keys(self, digits: str) -> None:
         """Press keys of the phone. Raises NoKeysError where there is none."""
 
+    def show_keys(self, keys: str) -> str:
+        """Keys as they may be shown; what that hides is hidden wherever it is repeated."""
+
     def append(self, entry: Mapping[str, Any]) -> None:
         """Write down what happened, without waiting."""
 

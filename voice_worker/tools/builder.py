@@ -5,6 +5,7 @@ The framework passes a model's arguments on as they come, so everything is check
 
 import asyncio
 import hashlib
+import hmac
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from livekit.agents import RunContext
 from livekit.agents.llm import RawFunctionTool, ToolResult, function_tool
 
@@ -93,6 +95,7 @@ class _Guarded:
 
     async def _use(self, given: object, ctx: RunContext) -> ToolResult:
         number, began, at_ms = self._counter.next(), time.monotonic(), self._box.desk.now_ms()
+        kept = self._kept(given)
         result = Result(status="error", output={"ok": False, "error": _CUT_OFF})
         try:
             async with self._running:
@@ -103,7 +106,7 @@ class _Guarded:
                     "op": "tool_call",
                     "sequence": number,
                     "key": self._spec.key,
-                    "arguments": _shown(given),
+                    "arguments": kept,
                     "status": result.status,
                     "output": json.dumps(result.output, ensure_ascii=False),
                     "started_ms": at_ms,
@@ -137,10 +140,17 @@ class _Guarded:
             logger.exception("a tool failed", tool=self._spec.key)
             return Result(status="error", output={"ok": False, "error": type(error).__name__, "say": _FAILED})
 
+    def _kept(self, given: object) -> dict[str, Any]:
+        kept = _shown(given)
+        if not self._spec.presses_keys:
+            return kept
+        return {name: self._box.desk.show_keys(str(value)) for name, value in kept.items()}
+
     def _key(self, given: object) -> str:
-        """The same for the same use, however often the model asks for it."""
+        """The same for the same use, however often the model asks for it; it cannot be guessed back."""
         text = json.dumps([str(self._box.call_id), self._spec.key, given], sort_keys=True, default=repr)
-        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:40]
+        secret = settings.SECRET_KEY.encode()
+        return hmac.new(secret, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:40]
 
 
 def _shown(given: object) -> dict[str, Any]:

@@ -79,7 +79,8 @@ class CallForm(forms.Form):
                 label="Why it is placed although a gate refuses it",
                 required=False,
                 max_length=500,
-                help_text="Only where the number is on the do-not-call list or outside its calling window; kept in the audit.",
+                help_text="Only where the number is on the do-not-call list, was called too often, "
+                "or is outside its calling window; kept in the audit.",
                 widget=UnfoldAdminTextInputWidget,
             )
 

@@ -31,7 +31,9 @@ class PlanAdmin(ConsoleAdmin):
     list_display = ["name", "description", "included", "max_open_calls", "api_requests_per_minute", "changed"]
     search_fields = ["name"]
     search_help_text = "Name"
-    fields = ["name", "description", "max_open_calls", "api_requests_per_minute"]
+    fields = [
+        "name", "description", "max_open_calls", "api_requests_per_minute", "calls_per_phone_day", "calls_per_phone_week",
+    ]  # fmt: skip
     change_form_outer_before_template = "admin/tenants/plan/head.html"
     empty_title = "No plans yet"
     empty_hint = (

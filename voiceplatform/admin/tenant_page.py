@@ -33,7 +33,9 @@ NAMES = [("change", "General"), ("features", "Features"), ("members", "Members")
 
 class LimitsInline(StackedInline):
     model = TenantLimits
-    fields = ["max_open_calls", "api_requests_per_minute", "allowed_countries"]
+    fields = [
+        "max_open_calls", "api_requests_per_minute", "calls_per_phone_day", "calls_per_phone_week", "allowed_countries",
+    ]  # fmt: skip
     min_num = max_num = 1
     can_delete = False
     extra = 0

@@ -33,6 +33,7 @@ TRUNK: Mapping[str, Any] = {
     "address": "sip.simulated.example",
     "cps": 5,
     "channels": 10,
+    "billed_as": "simulated",
 }
 PHONE = "+12025550000"
 PHONE_COUNTRY = "US"

@@ -1,25 +1,27 @@
 """Hiding what must not be kept: phone numbers in logs, card numbers in everything that is stored."""
 
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
 _DATE = r"\d{4}-\d\d-\d\d"
 _SEPARATED = r"[ ().-]{0,2}"
 # Either international, or ten and more digits in the groups people write. Dates and parts of ids are left alone.
 _PHONE: Final = re.compile(
-    rf"(?<![\w.:-])(?!{_DATE})(?:\+\d(?:{_SEPARATED}\d){{6,14}}|\(?\d(?:{_SEPARATED}\d){{9,14}})(?![\w:-])"
+    rf"(?<![\w.:-])(?!{_DATE})(?:\+\d(?:{_SEPARATED}\d){{6,14}}|\(?\d(?:{_SEPARATED}\d){{9,14}})(?![^\W_]|[:-])"
 )
 _KEPT_DIGITS: Final = 2
+_MOST_HIDDEN: Final = 100
+_HIDDEN: Final[list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]] = []
 
-_DIGIT_WORDS: Final = {
+DIGIT_NAMES: Final = {
     word: str(value)
     for value, words in enumerate(
         ("zero oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     )
     for word in words.split()
 }
-_NUMBER = rf"(?:\d+|\b(?:{'|'.join(_DIGIT_WORDS)})\b)"
+_NUMBER = rf"(?:\d+|\b(?:{'|'.join(DIGIT_NAMES)})\b)"
 _NUMBERS: Final = re.compile(rf"{_NUMBER}(?:[\s.,–-]{{0,3}}{_NUMBER})+|\d{{13,}}", re.IGNORECASE)
 _ONE_NUMBER: Final = re.compile(_NUMBER, re.IGNORECASE)
 _SHORTEST_CARD: Final = 13
@@ -41,11 +43,19 @@ def mask_phone_numbers(text: str) -> str:
 
 
 def mask_log_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: no line carries a whole phone number."""
+    """A structlog processor: no line carries a whole phone number, or what was hidden."""
     for key, value in event.items():
         if isinstance(value, str) and not key.endswith("_id"):
+            for pattern, mask in _HIDDEN:
+                value = pattern.sub(mask, value)  # noqa: PLW2901
             event[key] = mask_phone_numbers(value)
     return event
+
+
+def hide_in_logs(pattern: re.Pattern[str], mask: Callable[[re.Match[str]], str]) -> None:
+    """Let `mask` stand for what the pattern finds in every line that this process logs from now on."""
+    _HIDDEN.append((pattern, mask))
+    del _HIDDEN[:-_MOST_HIDDEN]
 
 
 def mask_card_numbers(text: str) -> str:
@@ -54,7 +64,7 @@ def mask_card_numbers(text: str) -> str:
 
 
 def _mask_cards(run: str) -> str:
-    numbers = [(found.start(), found.end(), _DIGIT_WORDS.get(found[0].lower(), found[0])) for found in _ONE_NUMBER.finditer(run)]
+    numbers = [(found.start(), found.end(), DIGIT_NAMES.get(found[0].lower(), found[0])) for found in _ONE_NUMBER.finditer(run)]
     masked, done = [], 0
     for first, last in _card_spans([digits for *_, digits in numbers]):
         start, end = numbers[first][0], numbers[last][1]
@@ -96,7 +106,7 @@ def _passes_luhn(digits: str) -> bool:
 
 def _mask_words(card: str) -> str:
     """Spoken digits become figures first, so that the last four can be kept."""
-    return _mask(_ONE_NUMBER.sub(lambda found: _DIGIT_WORDS.get(found[0].lower(), found[0]), card), keep=4)
+    return _mask(_ONE_NUMBER.sub(lambda found: DIGIT_NAMES.get(found[0].lower(), found[0]), card), keep=4)
 
 
 def _mask(text: str, *, keep: int) -> str:
