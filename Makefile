@@ -39,6 +39,9 @@ test-contract: $(VENV)/installed-dev ## Send the API what its OpenAPI document a
 livekit-server: $(VENV)/installed ## Find the LiveKit server, or build it with Go
 	@$(PY) -m voiceplatform.embedded.livekit
 
+livekit-client: $(VENV)/installed ## Fetch LiveKit's program for browsers with npm: listening in and taking over need it
+	@$(PY) -m voiceplatform.embedded.livekit.fetch_client
+
 test-livekit: $(VENV)/installed-dev livekit-server ## Run the tests on a real LiveKit server with the simulated carrier
 	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off VP_REQUIRE_LIVEKIT=1 VP_TIMERS_PERCENT=20 $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m livekit $(ARGS)
 
@@ -64,4 +67,4 @@ lock: $(VENV)/installed-dev ## Pin requirements*.in with hashes
 	@for name in requirements requirements-embedded requirements-dev; do \
 	  $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; done
 
-.PHONY: help setup demo run test test-slow test-contract livekit-server test-livekit bench mutate lint format schema lock
+.PHONY: help setup demo run test test-slow test-contract livekit-server livekit-client test-livekit bench mutate lint format schema lock

@@ -294,3 +294,10 @@ class VersionSettings(Section):
         min_length=1,
         max_length=300,
     )
+    hand_back: str = setting(
+        "You are talking to the assistant again. How can I help you?",
+        "After a supervisor",
+        "Spoken when a person of the staff who had taken over the call has left it, and the agent goes on.",
+        min_length=1,
+        max_length=300,
+    )

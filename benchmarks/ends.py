@@ -9,6 +9,7 @@ from livekit.agents.voice import io
 
 from voice_worker.audio import FRAME_S, CallClock, Int16Array, PacedInput, PlayedOutput, Tap, Taps, Utterance
 from voice_worker.keys import Keys
+from voice_worker.line import Refer, Supervisors
 
 _AUDIBLE = 200
 
@@ -19,6 +20,8 @@ class ScriptedEnds:
     left: asyncio.Event
     left_reason: str
     keys: Keys | None = None
+    refer: Refer | None = None
+    supervisors: Supervisors | None = None
 
     def __init__(self, clock: CallClock) -> None:
         self.clock = clock
@@ -29,6 +32,7 @@ class ScriptedEnds:
         self.audio_output: io.AudioOutput = self.player
         self.left, self.left_reason = asyncio.Event(), ""
         self.started = asyncio.Event()
+        self.hung_up = asyncio.Event()
         self.audible: list[float] = []
         self.endings: list[tuple[float, bool]] = []
         self.first_frame_at: float | None = None
@@ -52,6 +56,7 @@ class ScriptedEnds:
         self.started.set()
 
     async def hang_up(self) -> None:
+        self.hung_up.set()
         self.line.hush()
 
     async def aclose(self) -> None:

@@ -53,6 +53,7 @@ REASONS: Final[Mapping[str, str]] = {
     "nobody_answers": "The number has no agent that could answer.",
     "closed": "It was outside the number's hours, and a sentence was spoken.",
     "forwarded": "The caller was put through to a number.",
+    "put_through": "Staff or a program had them put through while the call ran.",
     "not_forwarded": "The caller could not be put through.",
     "expired": "No worker could take it before the time it had to begin by.",
 }

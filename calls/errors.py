@@ -120,6 +120,42 @@ class NotAChatError(CallsError):
     """Messages can be written into chats only."""
 
 
+class ActionRefusedError(CallsError):
+    """What was asked of a running call cannot be had; nothing was stored."""
+
+
+class NotForThisKindError(ActionRefusedError):
+    """There is no such action in calls of this kind."""
+
+
+class NotAnsweredError(ActionRefusedError):
+    """The conversation has not begun yet."""
+
+
+class AgentGoneError(ActionRefusedError):
+    """Two people talk in the call, without an agent."""
+
+
+class TooManyActionsError(ActionRefusedError):
+    """As many actions wait for the call's job as may."""
+
+
+class WarmTransferError(ActionRefusedError):
+    """Transfers in which the caller is introduced cannot be had."""
+
+
+class InvalidActionError(ActionRefusedError):
+    """The action cannot be as it was asked for. `errors` holds one message per field."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        self.errors = dict(errors)
+        super().__init__("; ".join(f"{field}: {message}" for field, message in self.errors.items()))
+
+
+class SupervisionRefusedError(ActionRefusedError):
+    """Nobody of the staff may come into the call's room; the text says why."""
+
+
 class ForeignJobError(CallsError):
     """A job wrote about a call that another job, or none, has claimed."""
 

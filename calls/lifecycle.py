@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
-from calls import dispatch
+from calls import dispatch, settling, wakeups
 from calls.models import Call, CallEvent, LineSlot
 from tenants import outbox
 
@@ -94,6 +94,7 @@ def end(*, call_id: UUID, disposition: str, ended_reason: str, at: datetime, det
     if not moved:
         return False
     _free_lines(call_id)
+    settling.fail_untaken(call_id, at=at)
     announce(call_id=call_id, status=Status.ENDED, at=at, data={key: value for key, value in changes.items() if value})
     return True
 
@@ -134,6 +135,7 @@ def claim(*, call_id: UUID, job_id: str, host_id: UUID, at: datetime) -> bool:
 def announce(*, call_id: UUID, status: Status, at: datetime, data: Mapping[str, Any] | None = None) -> None:
     """Write down and publish that a call is where it is; in the transaction that brought it there."""
     CallEvent.objects.create(call_id=call_id, kind=status.value, at=at, data=dict(data or {}))
+    wakeups.tell_news_on_commit(call_id)
     if status in TOPICS:
         outbox.publish(topic=TOPICS[status], object_type=OBJECT_TYPE, object_id=call_id, data=data)
 

@@ -18,6 +18,17 @@ COMMANDS: Final = "call-commands"
 LOCAL_CALLS: Final = "local-calls"
 """Channels; the message is the call's id."""
 
+
+def news_channel(call_id: UUID) -> str:
+    """Where it is told that something about a call was written."""
+    return f"call-news:{call_id}"
+
+
+def tell_news_on_commit(call_id: UUID) -> None:
+    """Let those who follow the call look, once the current transaction has committed."""
+    wake_on_commit(news_channel(call_id), call_id)
+
+
 TIMEOUT_S: Final = 1.0
 REST_S: Final = 2.0
 

@@ -48,6 +48,13 @@ _ALL = (
         default_enabled=True,
     ),
     FeatureSpec(
+        key="call-listening",
+        label="Listening in",
+        description="Staff may listen to running calls and take them over, each time with a reason that is kept.",
+        schema=FeatureConfig,
+        default_enabled=True,
+    ),
+    FeatureSpec(
         key="call-recording",
         label="Call recording",
         description="Calls are recorded, caller and agent on separate channels.",

@@ -15,13 +15,13 @@ from voice_worker.closing import quietly
 from voice_worker.conversation import Script
 from voice_worker.ears import Ears, EarTurn
 from voice_worker.opening_ear import OpeningEar
+from voice_worker.orders import Orders
 from voice_worker.pipeline import Stages, open_session
 from voice_worker.recording import Recorder, RecordingResult
 from voice_worker.records import Records
 from voice_worker.snapshot import OUTBOUND, CallSnapshot
 from voice_worker.spoken import SpokenConversation
 from voice_worker.usage import UsageTotals
-from voice_worker.watchdogs import Orders
 
 RECORDING: Final = "recording.ogg"
 APOLOGY_AFTER_S: Final = 3.0

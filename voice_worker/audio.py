@@ -17,6 +17,7 @@ from livekit.agents.voice import io
 from numpy.typing import NDArray
 
 from voice_worker.keys import Keys
+from voice_worker.line import Refer, Supervisors
 
 RATE = 24_000
 FRAME = 480
@@ -86,7 +87,7 @@ class Taps:
 class CallEnds(Protocol):
     """The far side of a call as the session sees it; `left` is set once the far end has hung up.
 
-    Without `keys`, it is no phone.
+    Without `keys` and `refer`, it is no phone; without `supervisors`, nobody of the staff can come in.
     """
 
     audio_input: io.AudioInput
@@ -94,6 +95,8 @@ class CallEnds(Protocol):
     left: asyncio.Event
     left_reason: str
     keys: Keys | None
+    refer: Refer | None
+    supervisors: Supervisors | None
 
     def add_tap(self, tap: Tap) -> None: ...
 

@@ -12,7 +12,7 @@ from livekit.agents import Agent, StopResponse, UserInputTranscribedEvent, llm
 
 from voice_worker import outcome
 from voice_worker.answering import LONGEST_S, AnsweredBy, Heard, judge, machine_of, promises_tone
-from voice_worker.conversation import settled
+from voice_worker.control import settled
 from voice_worker.opening_ear import OpeningEar
 from voice_worker.pipeline import CallAgent
 from voice_worker.spoken import SpokenConversation
@@ -43,14 +43,8 @@ class CalledAgent(CallAgent):
         """`text` is what was said until now."""
         self.holds, self._answered, self._until = False, text, time.monotonic() + _LATE_S
 
-    async def remember(self, text: str) -> None:
-        """The model knows what was said before the greeting."""
-        if text:
-            context = self.chat_ctx.copy()
-            context.add_message(role="user", content=text)
-            await self.update_chat_ctx(context)
-
     async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
+        await super().on_user_turn_completed(turn_ctx, new_message)
         is_late = time.monotonic() < self._until and (new_message.text_content or "") in self._answered
         if self.holds or is_late:
             raise StopResponse
@@ -65,10 +59,10 @@ class CalledConversation(SpokenConversation):
         self._machines = self._script.settings.machines
         self._said: list[str] = []
         self._saying = ""
-        self._talker = CalledAgent(instructions=self._script.instructions, tools=(), filtered=self._filtered)
+        self._talker = CalledAgent(instructions=self._script.instructions, tools=(), **self._ways)
 
     def _agent(self, tools: Sequence[llm.Tool]) -> Agent:
-        self._talker = CalledAgent(instructions=self._script.instructions, tools=tools, filtered=self._filtered)
+        self._talker = CalledAgent(instructions=self._script.instructions, tools=tools, **self._ways)
         return self._talker
 
     def _is_busy(self) -> bool:
@@ -89,8 +83,7 @@ class CalledConversation(SpokenConversation):
 
     def _answer_keys(self, message: str) -> None:
         if self._talker.holds:
-            self.transcript.note_keys(message)
-            self._spawn(self._talker.remember(message))
+            self._note_keys(message)
         else:
             super()._answer_keys(message)
 
@@ -145,7 +138,7 @@ class CalledConversation(SpokenConversation):
         if greets and self._script.greeting and not answers:
             await self._talker.remember(text)
             self._say(self._script.greeting, source="greeting", interruptible=opening.greeting_interruptible)
-        elif text:
+        elif text and self.floor.is_agents:
             self._session.generate_reply(user_input=text)
 
     async def _meet_mailbox(self, *, takes_message: bool) -> None:

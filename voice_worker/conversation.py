@@ -26,20 +26,25 @@ from livekit.agents.voice import SpeechHandle
 from agents.pipeline import VersionSettings
 from voice_worker import outcome
 from voice_worker.audio import CallClock
+from voice_worker.control import Control, settled
+from voice_worker.floor import Floor
+from voice_worker.instructions import with_orders
 from voice_worker.keys import NoKeysError, shown
+from voice_worker.line import NotPutThroughError
+from voice_worker.orders import Order, Orders
 from voice_worker.outcome import Outcome
 from voice_worker.records import Records
 from voice_worker.transcript import Source, Transcript
-from voice_worker.watchdogs import Orders, Written, limit_duration, watch_thinking
+from voice_worker.watchdogs import limit_duration, watch_thinking
 
 logger = structlog.get_logger(__name__)
 
 START_S: Final = 20.0
-SPEECH_S: Final = 60.0
 APOLOGY_S: Final = 25.0
 CLOSE_S: Final = 8.0
 OVERTIME_S: Final = 10.0
 _LAST_WORDS_S: Final = 2.0
+_HUSH_S: Final = 3.0
 # The framework closes the session when its process is told to stop, before it says so to us; we never do before the end.
 _SHUTDOWN: Final = (CloseReason.JOB_SHUTDOWN, CloseReason.USER_INITIATED)
 _GOODBYE: Final = "Goodbye."
@@ -86,6 +91,10 @@ class Conversation(ABC):
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: asyncio.Task[None] | None = None
         self._failing = False
+        self.floor = Floor()
+        self._control = Control(self, append=records.append)
+        self._who: Agent | None = None
+        self._added: list[str] = []
 
     # -- what kinds of conversation differ in --------------------------------------------------------------------
 
@@ -102,7 +111,7 @@ class Conversation(ABC):
         """What runs beside the conversation besides what every one needs."""
 
     @abstractmethod
-    def _read(self, written: Written) -> None:
+    def _read(self, message: Order) -> None:
         """Somebody has written into the conversation."""
 
     def _apology_sound(self) -> NotGivenOr[AsyncIterator[rtc.AudioFrame]]:
@@ -132,6 +141,45 @@ class Conversation(ABC):
             self._records.hide(keys)
         return seen
 
+    # -- what may be ordered from outside (control.Steered) ------------------------------------------------------
+
+    async def say_now(self, text: str, *, interruptible: bool) -> SpeechHandle | None:
+        """Breaks off what the agent says. None when nothing can be said any more."""
+        await self._hush()
+        return self.say_next(text, interruptible=interruptible)
+
+    def say_next(self, text: str, *, interruptible: bool) -> SpeechHandle | None:
+        return self._say(text, source="ordered", interruptible=interruptible)
+
+    async def instruct(self, text: str) -> None:
+        """What the agent goes by for the rest of the call."""
+        self._added.append(text)
+        if self._who:
+            await self._who.update_instructions(with_orders(self._script.instructions, self._added))
+
+    async def silence(self, who: str) -> None:
+        """The agent hears, but neither speaks nor acts, until `who` gives the floor back."""
+        self.floor.take(who)
+        await self._hush()
+
+    async def put_through(self, phone: str) -> None:
+        """Raises NotPutThroughError: nobody is put through unless they are on a phone."""
+        raise NotPutThroughError("no_phone")
+
+    async def _hush(self) -> None:
+        # The session may be closing of its own accord, which ends the call in any case.
+        with contextlib.suppress(RuntimeError, TimeoutError):
+            async with asyncio.timeout(_HUSH_S):
+                await self._session.interrupt(force=True)
+
+    def _heed(self, order: Order) -> None:
+        if order.is_message:
+            self._read(order)
+        elif self._outcome.done():
+            self._records.append(order.ended(failed="call_ended"))
+        else:
+            self._spawn(self._control.carry_out(order))
+
     # -- the way through a call ----------------------------------------------------------------------------------
 
     def end(self, result: Outcome) -> None:
@@ -143,7 +191,8 @@ class Conversation(ABC):
         """Hold the conversation. Always returns; the session stays open for `close`."""
         self._connect()
         async with asyncio.timeout(START_S):
-            await self._session.start(self._agent(tools), record=False)
+            self._who = self._agent(tools)
+            await self._session.start(self._who, record=False)
             await self._begin()
         self._records.append({"op": "status", "to": "in_progress", "at": self._answered_at.isoformat()})
         for duty in self._duties():
@@ -176,7 +225,7 @@ class Conversation(ABC):
         limits = self._script.settings.limits
         return [
             self._greet(),
-            self._orders.run(hang_up=lambda reason: self.end(outcome.canceled(reason)), read=self._read),
+            self._orders.run(self._heed),
             limit_duration(
                 self._clock,
                 longest_s=self._script.max_duration_s,
@@ -203,7 +252,7 @@ class Conversation(ABC):
         self._say(self._script.greeting, source="greeting", interruptible=opening.greeting_interruptible)
 
     def _say(self, text: str, *, source: Source, interruptible: bool = True) -> SpeechHandle | None:
-        if self._outcome.done() or self._failing:
+        if self._outcome.done() or self._failing or not self.floor.is_agents:
             return None
         allow = interruptible and self._script.settings.turn_taking.interruptible
         try:
@@ -229,7 +278,8 @@ class Conversation(ABC):
                 if said.interrupted:
                     return
         await asyncio.sleep(_AFTER_GOODBYE_S)
-        self.end(outcome.END_CALL)
+        if self.floor.is_agents:
+            self.end(outcome.END_CALL)
 
     @property
     def _is_leaving(self) -> bool:
@@ -294,9 +344,3 @@ class Conversation(ABC):
         if not task.cancelled() and (error := task.exception()):
             logger.error("a duty of the call failed", exc_info=error)
             self.end(outcome.internal_error(error))
-
-
-async def settled(speech: SpeechHandle) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(SPEECH_S):
-            await speech

@@ -7,10 +7,11 @@ from typing import Any, Final, Protocol
 
 from livekit.agents.voice import SpeechHandle
 
+from voice_worker.floor import Floor
 from voice_worker.hiding import DOT
 from voice_worker.keys import NoKeysError
+from voice_worker.orders import Orders
 from voice_worker.records import Records
-from voice_worker.watchdogs import Orders
 
 _KEEP_S: Final = 3.0
 
@@ -25,6 +26,9 @@ class Talk(Protocol):
     async def press_keys(self, digits: str) -> None: ...
 
     def show_keys(self, keys: str) -> str: ...
+
+    @property
+    def floor(self) -> Floor: ...
 
     def now(self) -> float: ...
 
@@ -45,6 +49,9 @@ class CallDesk:
 
     def feature(self, key: str) -> Mapping[str, Any] | None:
         return self._orders.features.get(key)
+
+    def is_silenced(self) -> bool:
+        return bool(self._talk and not self._talk.floor.is_agents)
 
     def append(self, entry: Mapping[str, Any]) -> None:
         self._records.append(entry)

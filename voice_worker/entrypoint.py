@@ -28,6 +28,7 @@ from voice_worker.conversation import Conversation, Script
 from voice_worker.database import in_database
 from voice_worker.desk import CallDesk
 from voice_worker.instructions import build_instructions, render_line
+from voice_worker.orders import Order, Orders
 from voice_worker.outcome import CallOverError, Outcome, PutBackError
 from voice_worker.pipeline import MindBuilder, ModelMissingError, StagesBuilder, build_mind, build_stages
 from voice_worker.providers.base import ProviderConfigError
@@ -35,7 +36,6 @@ from voice_worker.providers.local_llm import LocalLLM
 from voice_worker.records import Records
 from voice_worker.snapshot import OUTBOUND, CallSnapshot, load_snapshot
 from voice_worker.tools.builder import Toolbox, build_tools
-from voice_worker.watchdogs import Orders, Written
 from voice_worker.written import OpenedChat
 
 logger = structlog.get_logger(__name__)
@@ -217,9 +217,17 @@ class _Run:
     async def _connected(self, snapshot: CallSnapshot, clock: AnswerClock, orders: Orders) -> CallEnds:
         """The far end, unless somebody ends the call before it is there."""
         canceled: asyncio.Queue[str] = asyncio.Queue()
+
+        def heed(order: Order) -> None:
+            if order.is_hang_up:
+                self._records.append(order.ended())
+                canceled.put_nowait(order.reason)
+            elif not order.is_message:
+                self._records.append(order.ended(failed="call_not_answered"))
+
         connecting = asyncio.ensure_future(self._ends(snapshot, clock, self._records.append))
         hung_up = asyncio.create_task(canceled.get())
-        watching = asyncio.create_task(orders.run(hang_up=canceled.put_nowait, read=_ignore))
+        watching = asyncio.create_task(orders.run(heed))
         try:
             await asyncio.wait([connecting, hung_up], return_when=asyncio.FIRST_COMPLETED)
             if connecting.done():
@@ -260,10 +268,6 @@ class _Run:
             voicemail_message=render_line(machines.voicemail_message, snapshot, at=at) if calls_out else "",
             introduction=render_line(machines.introduction, snapshot, at=at) if calls_out else "",
         )
-
-
-def _ignore(written: Written) -> None:
-    """Nobody can write before the call is answered."""
 
 
 async def _warm_up(model: llm.LLM, *, script: Script, tools: Sequence[RawFunctionTool]) -> None:

@@ -33,6 +33,12 @@ class Instructions:
     sha256: str
 
 
+def with_orders(instructions: str, orders: Sequence[str]) -> str:
+    """The instructions, and what the staff has added during the call."""
+    added = "\n".join(f"- {text}" for text in orders)
+    return f"{instructions}\n\n# From your supervisor, during this call\nDo so from now on, and do not mention it:\n{added}"
+
+
 def build_instructions(snapshot: CallSnapshot, *, tools: Sequence[str], at: datetime) -> Instructions:
     """Raises LiquidError for a template that does not render."""
     values = template_values(snapshot, at=at)

@@ -23,6 +23,7 @@ class Outcome:
 CALLER_HUNG_UP: Final = Outcome(COMPLETED, "caller_hung_up")
 END_CALL: Final = Outcome(COMPLETED, "end_call")
 MAX_DURATION: Final = Outcome(COMPLETED, "max_duration")
+TRANSFERRED: Final = Outcome("transferred", "put_through")
 IDLE: Final = Outcome(COMPLETED, "idle")
 SILENCE: Final = Outcome(COMPLETED, "silence")
 WORKER_SHUTDOWN: Final = Outcome(FAILED, "worker_shutdown", "The worker was told to stop.")

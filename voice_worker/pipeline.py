@@ -11,6 +11,7 @@ from livekit.agents import (
     AgentSession,
     APIConnectOptions,
     ModelSettings,
+    StopResponse,
     inference,
     llm,
     stt,
@@ -20,6 +21,7 @@ from livekit.agents.voice.agent_session import SessionConnectOptions
 
 from agents.pipeline import Brain, Hearing, Speaking, TurnTaking, VersionSettings
 from voice_worker.endpointing import PhraseDetector
+from voice_worker.floor import Floor
 from voice_worker.listening import Filtered, NearVAD
 from voice_worker.providers import registry
 from voice_worker.providers.base import ProviderConfigError, StageSettings
@@ -145,11 +147,38 @@ def open_written_session(model: llm.LLM) -> AgentSession[None]:
 
 
 class CallAgent(Agent):
-    """The agent of a call. What the caller only says to show attention does not reach the model."""
+    """The agent of a call. What the caller only says to show attention does not reach the model.
 
-    def __init__(self, *, instructions: str, tools: Sequence[llm.Tool], filtered: Filtered) -> None:
+    While others have the floor it answers nothing, and remembers what was said; `overheard` is told of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        instructions: str,
+        tools: Sequence[llm.Tool],
+        filtered: Filtered,
+        floor: Floor,
+        overheard: Callable[[llm.ChatMessage], None],
+    ) -> None:
         super().__init__(instructions=instructions, tools=list(tools))
         self._filtered = filtered
+        self._floor = floor
+        self._overheard = overheard
+
+    async def remember(self, text: str) -> None:
+        """The model knows that the caller has said this, and is not asked to answer it."""
+        if text:
+            context = self.chat_ctx.copy()
+            context.add_message(role="user", content=text)
+            await self.update_chat_ctx(context)
+
+    async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
+        if self._floor.is_agents:
+            return
+        self._overheard(new_message)
+        await self.remember(new_message.text_content or "")
+        raise StopResponse
 
     async def stt_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings

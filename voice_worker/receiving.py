@@ -7,22 +7,21 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-import aiohttp
 import structlog
-from google.protobuf.duration_pb2 import Duration
-from livekit import api, rtc
+from livekit import rtc
 from livekit.agents import JobContext
 
 from calls.services.ending import end_call
 from calls.services.inbound import Answer, Ringing, note_heard, receive_call
 from voice_worker.database import in_database
+from voice_worker.line import NotPutThroughError
 from voice_worker.notice import speak_notice
+from voice_worker.referring import RoomRefer
 from voice_worker.rooms import close_room, join
 
 logger = structlog.get_logger(__name__)
 
 COMES_S: Final = 15.0
-TRANSFER_S: Final = 40
 TROUBLE: Final = "I am sorry, we have technical trouble. Please call again later. Goodbye."
 FULL: Final = "full-"
 """How the identity begins of a job on the host's last place, which only says that all are busy."""
@@ -80,15 +79,8 @@ async def _ended(answer: Answer, disposition: str, reason: str) -> None:
 async def _put_through(ctx: JobContext, caller: rtc.RemoteParticipant, phone: str, on_heard: Callable[[datetime], None]) -> bool:
     """By REFER, which only a call that was answered can have."""
     await speak_notice(ctx, "One moment, please.", speaking={}, on_heard=on_heard)
-    request = api.TransferSIPParticipantRequest(
-        participant_identity=caller.identity,
-        room_name=ctx.job.room.name,
-        transfer_to=f"tel:{phone}",
-        ringing_timeout=Duration(seconds=TRANSFER_S),
-    )
     try:
-        await ctx.api.sip.transfer_sip_participant(request, timeout=TRANSFER_S + 10)
-    except (api.TwirpError, aiohttp.ClientError, OSError, TimeoutError) as error:
-        logger.warning("a caller was not put through", error=str(error))
+        await RoomRefer(ctx, caller.identity)(phone)
+    except NotPutThroughError:
         return False
     return True

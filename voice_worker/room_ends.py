@@ -15,9 +15,12 @@ from livekit.agents.voice import io
 from voice_worker.audio import FRAME, RATE, CallClock, Int16Array, PlayedOutput, Tap, Taps
 from voice_worker.entrypoint import Append, EndsFactory
 from voice_worker.keys import Keys, RoomKeys
+from voice_worker.line import Refer, Supervisors
 from voice_worker.providers.base import ProviderConfigError
+from voice_worker.referring import RoomRefer
 from voice_worker.rooms import close_room, join
 from voice_worker.snapshot import CallSnapshot
+from voice_worker.supervisors import RoomSupervisors
 
 logger = structlog.get_logger(__name__)
 
@@ -99,6 +102,8 @@ class RoomEnds:
     left: asyncio.Event
     left_reason: str
     keys: Keys | None
+    refer: Refer | None
+    supervisors: Supervisors | None
 
     def __init__(
         self, ctx: JobContext, participant: rtc.RemoteParticipant, *, track: AgentTrack, clock: CallClock, append: Append
@@ -124,6 +129,8 @@ class RoomEnds:
         self.left, self.left_reason = asyncio.Event(), ""
         is_phone = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
         self.keys = RoomKeys(ctx.room, participant.identity) if is_phone else None
+        self.refer = RoomRefer(ctx, participant.identity) if is_phone else None
+        self.supervisors = RoomSupervisors(ctx, append=append)
         self._room.on("participant_disconnected", self._on_left)
         self._room.on("disconnected", self._on_disconnected)
         # Who left before anybody listened tells nobody any more.

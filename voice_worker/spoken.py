@@ -1,8 +1,9 @@
 """A conversation that is spoken: what is heard, who has the floor, and silence."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from livekit import rtc
@@ -20,14 +21,20 @@ from voice_worker import outcome
 from voice_worker.apology import Apology
 from voice_worker.audio import CallEnds
 from voice_worker.conversation import Conversation
+from voice_worker.floor import TRANSFER
 from voice_worker.heard import HeardOutput, HeardText
 from voice_worker.keys import Entry, NoKeysError, as_message
+from voice_worker.line import NotPutThroughError
 from voice_worker.listening import Filtered
+from voice_worker.orders import Order
 from voice_worker.pipeline import CallAgent
+from voice_worker.supervisors import HAND_BACK_S
 from voice_worker.transcript import Source
-from voice_worker.watchdogs import Silence, Written
+from voice_worker.watchdogs import Silence
 
 logger = structlog.get_logger(__name__)
+
+_REFERRED_S: Final = 3.0
 
 
 class SpokenConversation(Conversation):
@@ -44,16 +51,24 @@ class SpokenConversation(Conversation):
         self._apology = apology
         self._entry = Entry(self._on_pressed)
         self._filtered = Filtered()
+        self._referring: asyncio.Future[None] | None = None
+        self._supervisors: set[str] = set()
         self._words = HeardText()
         self._silence = Silence(self._session, limits=self._script.settings.limits, is_busy=self._is_busy)
 
     def _agent(self, tools: Sequence[llm.Tool]) -> Agent:
-        return CallAgent(instructions=self._script.instructions, tools=tools, filtered=self._filtered)
+        return CallAgent(instructions=self._script.instructions, tools=tools, **self._ways)
+
+    @property
+    def _ways(self) -> dict[str, Any]:
+        return {"filtered": self._filtered, "floor": self.floor, "overheard": self.transcript.item_added}
 
     async def _begin(self) -> None:
         await self._ends.start()
         if self._ends.keys:
             self._ends.keys.listen(self._entry.press)
+        if self._ends.supervisors:
+            self._ends.supervisors.listen(joined=self._supervisor_joined, left=self._supervisor_left)
 
     def _connect(self) -> None:
         super()._connect()
@@ -72,7 +87,38 @@ class SpokenConversation(Conversation):
             raise NoKeysError
         await self._ends.keys.press(digits)
 
+    async def put_through(self, phone: str) -> None:
+        """The call ends with it. Raises NotPutThroughError; then the agent goes on."""
+        if self._ends.refer is None:
+            raise NotPutThroughError("no_phone")
+        await self.silence(TRANSFER)
+        self._referring = asyncio.ensure_future(self._ends.refer(phone))
+        try:
+            await self._referring
+        except NotPutThroughError:
+            self.floor.give_back(TRANSFER)
+            raise
+        self.end(outcome.TRANSFERRED)
+
+    def _supervisor_joined(self, identity: str) -> None:
+        self._supervisors.add(identity)
+        self._spawn(self.silence(identity))
+
+    def _supervisor_left(self, identity: str) -> None:
+        self._supervisors.discard(identity)
+        self._spawn(self._take_back(identity))
+
+    async def _take_back(self, identity: str) -> None:
+        """The agent goes on where a supervisor has left, unless they come back, or another one is there."""
+        await asyncio.sleep(HAND_BACK_S)
+        if identity in self._supervisors or not self.floor.is_taken_by(identity):
+            return
+        self.floor.give_back(identity)
+        self._say(self._script.settings.hand_back, source="ordered")
+
     async def close(self) -> None:
+        if self._referring:
+            self._referring.cancel()
         self._entry.close()
         await super().close()
 
@@ -80,12 +126,15 @@ class SpokenConversation(Conversation):
         silence = self._silence.run(ask=self._ask_whether_there, give_up=lambda: self.end(outcome.SILENCE))
         return [self._watch_line(), silence]
 
-    def _read(self, written: Written) -> None:
+    def _read(self, message: Order) -> None:
         """The platform refuses messages into calls; nobody would answer this one."""
-        logger.warning("a message came into a spoken call", command_id=str(written.command_id))
+        logger.warning("a message came into a spoken call", command_id=str(message.command_id))
 
     async def _watch_line(self) -> None:
         await self._ends.left.wait()
+        # Who is put through leaves before we are told so.
+        if self._referring:
+            await asyncio.wait([self._referring], timeout=_REFERRED_S)
         ends = {"connection_lost": outcome.CONNECTION_LOST, "room_closed": outcome.CONNECTION_LOST}
         self.end(ends.get(self._ends.left_reason, self._hung_up))
 
@@ -93,7 +142,7 @@ class SpokenConversation(Conversation):
         self._say(self._script.settings.limits.silence_prompt, source="warning")
 
     def _is_busy(self) -> bool:
-        return self._failing or self.transcript.caller_is_open or self._is_leaving
+        return self._failing or not self.floor.is_agents or self.transcript.caller_is_open or self._is_leaving
 
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
         if event.is_final and event.transcript:
@@ -109,11 +158,20 @@ class SpokenConversation(Conversation):
         self._answer_keys(as_message(keys))
 
     def _answer_keys(self, message: str) -> None:
+        if not self.floor.is_agents:
+            self._note_keys(message)
+            return
         # The session closes of its own accord, or the agent must not be interrupted: then it answers afterwards.
         with contextlib.suppress(RuntimeError):
             self._session.interrupt()
         with contextlib.suppress(RuntimeError):
             self._session.generate_reply(user_input=message)
+
+    def _note_keys(self, message: str) -> None:
+        """They are written down and remembered, and nobody answers them."""
+        self.transcript.note_keys(message)
+        if isinstance(self._who, CallAgent):
+            self._spawn(self._who.remember(message))
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":

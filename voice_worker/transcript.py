@@ -10,7 +10,7 @@ from livekit.agents.voice import SpeechHandle
 from voice_worker.audio import CallClock
 from voice_worker.ears import EarTurn
 
-Source = Literal["speech", "text", "greeting", "reply", "apology", "warning"]
+Source = Literal["speech", "text", "greeting", "reply", "apology", "warning", "ordered"]
 _CALLER_METRICS: Final = {"transcription_delay": "transcription_delay", "end_of_turn_delay": "end_of_turn_delay"}
 _AGENT_METRICS: Final = {"llm_node_ttft": "llm_ttft", "tts_node_ttfb": "tts_ttfb", "e2e_latency": "e2e_latency"}
 _NEAR_S: Final = 0.4

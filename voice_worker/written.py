@@ -10,12 +10,12 @@ from livekit.agents import Agent, llm
 from voice_worker import outcome
 from voice_worker.audio import CallClock
 from voice_worker.conversation import Conversation, Script
+from voice_worker.orders import Order, Orders
 from voice_worker.pipeline import open_written_session
 from voice_worker.records import Records
 from voice_worker.snapshot import CallSnapshot
 from voice_worker.transcript import Source
 from voice_worker.usage import UsageTotals
-from voice_worker.watchdogs import Orders, Written
 
 IDLE_S: Final = 300.0
 
@@ -29,7 +29,7 @@ class WrittenConversation(Conversation):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self._unread: asyncio.Queue[Written] = asyncio.Queue()
+        self._unread: asyncio.Queue[Order] = asyncio.Queue()
 
     def _agent(self, tools: Sequence[llm.Tool]) -> Agent:
         return Agent(instructions=self._script.instructions, tools=list(tools))
@@ -40,8 +40,8 @@ class WrittenConversation(Conversation):
     def _own_duties(self) -> list[Coroutine[Any, Any, None]]:
         return [self._answer_all()]
 
-    def _read(self, written: Written) -> None:
-        self._unread.put_nowait(written)
+    def _read(self, message: Order) -> None:
+        self._unread.put_nowait(message)
 
     async def _answer_all(self) -> None:
         while True:
@@ -52,7 +52,7 @@ class WrittenConversation(Conversation):
                 return
             await self._answer(written)
 
-    async def _answer(self, written: Written) -> None:
+    async def _answer(self, written: Order) -> None:
         if self._failing or self._outcome.done():
             return
         speech = self._session.generate_reply(user_input=written.text, allow_interruptions=False)

@@ -14,6 +14,7 @@ from agents.tools import TOOLS
 from calls.admin import happenings, recordings, timeline, transcript, waterfall
 from calls.admin.explain import explain
 from calls.admin.states import TALKING, state_badge
+from calls.admin.steering import present_context
 from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, ToolCall
 from tenants.display import clock, duration
 from tenants.models import UsageRecord
@@ -74,6 +75,7 @@ def head_context(call: Call) -> dict[str, Any]:
 def live_context(call: Call) -> dict[str, Any]:
     return {
         **head_context(call),
+        **present_context(call),
         "live_entries": transcript.latest(call, count=LIVE_TURNS),
         "hang_up_asked": CallCommand.objects.filter(call=call, kind=CallCommand.Kind.HANG_UP).first(),
     }

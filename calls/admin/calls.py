@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from calls.admin import call_page, recordings, transcript
+from calls.admin import call_page, recordings, steering, transcript
 from calls.admin.filters import AgentFilter, CostAboveFilter, DayRangeFilter, LivemodeFilter, QuestionFilter
 from calls.admin.states import TALKING, state_badge
 from calls.errors import CallsError
@@ -107,6 +107,7 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
             self.row_path("live/", require_safe(self.live_view), "live"),
             self.row_path("recording/", require_safe(self.recording_view), "recording"),
             self.row_path("recording-link/", require_safe(self.recording_link_view), "recording_link"),
+            self.row_path("steer/<slug:name>/", require_POST(self.steer_view), "steer"),
             self.row_path("hang-up/", require_POST(self.hang_up_view), "hang_up"),
         ]
         return [*own, *super().get_urls()]
@@ -118,6 +119,7 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
             call = self.viewable(request, str(object_id))
             context = call_page.page_context(call, may_listen=self.may_listen(request), user_id=staff_user(request).pk)
             shared = {"urls": self.urls_of(call), "may_hang_up": self.has_hang_up_permission(request)}
+            shared |= steering.steering_context(call, request)
             title = f"{call.agent}, {moment_text(call.created_at, call.tenant.timezone)}"
             return self.page(request, "admin/calls/call/page.html", row=call, title=title, **shared, **context).render()
 
@@ -173,6 +175,10 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
                     request, "Hanging up; that takes the worker host a few seconds." if asked else "The call is canceled."
                 )
         return redirect(self.row_url("change", call))
+
+    def steer_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponseBase:
+        """Say, whisper, mute, listen or take over, as the button's name says."""
+        return steering.steer(self, request, self.viewable(request, object_id), name)
 
     def may_listen(self, request: HttpRequest) -> bool:
         return request.user.has_perm("calls.view_recording")

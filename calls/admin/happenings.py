@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from agents.admin.differences import in_words
-from calls.models import CallEvent
+from calls.models import CallCommand, CallEvent, Supervision
 from calls.outcomes import Retry
 
 Told = tuple[str, list[tuple[str, str]]]
@@ -35,4 +35,38 @@ def _dial_ended(data: Mapping[str, Any]) -> str:
     return " ".join(filter(None, ["The dial ended without a conversation.", counts, _RETRIES.get(data.get("retry", ""), "")]))
 
 
-_SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {"inbound_hook": _hook, "dial_ended": _dial_ended}
+def _action_done(data: Mapping[str, Any]) -> str:
+    broken_off = " The caller broke it off." if data.get("interrupted") else ""
+    return f"Asked from outside and done: {_action(data)}.{broken_off}"
+
+
+def _action_failed(data: Mapping[str, Any]) -> str:
+    return (
+        f"Asked from outside and not done: {_action(data)}, because of {str(data.get('reason', 'no reason')).replace('_', ' ')}."
+    )
+
+
+def _action(data: Mapping[str, Any]) -> str:
+    kind = data.get("action", "")
+    return CallCommand.Kind(kind).label if kind in CallCommand.Kind.values else str(kind)
+
+
+def _supervisor_joined(data: Mapping[str, Any]) -> str:
+    return "Somebody of the staff " + (
+        "took over the call." if data.get("mode") == Supervision.Mode.TAKE_OVER else "listened in."
+    )
+
+
+def _supervisor_left(data: Mapping[str, Any]) -> str:
+    took_over = data.get("mode") == Supervision.Mode.TAKE_OVER
+    return "Whoever of the staff " + ("had taken over" if took_over else "listened in") + " left the call."
+
+
+_SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "inbound_hook": _hook,
+    "dial_ended": _dial_ended,
+    "action_done": _action_done,
+    "action_failed": _action_failed,
+    "supervisor_joined": _supervisor_joined,
+    "supervisor_left": _supervisor_left,
+}

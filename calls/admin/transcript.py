@@ -9,6 +9,7 @@ from calls.models import Call, ToolCall, Turn
 from tenants.display import clock
 
 PER_PAGE = 100
+_REMARKED = (Turn.Source.APOLOGY, Turn.Source.WARNING, Turn.Source.ORDERED)
 Timing = Mapping[str, Any]
 
 
@@ -92,7 +93,7 @@ def _said(turn: Turn) -> Said:
         started_ms=turn.started_ms,
         clock=clock(turn.started_ms),
         text=turn.text,
-        remark=turn.get_source_display() if turn.source in (Turn.Source.APOLOGY, Turn.Source.WARNING) else "",
+        remark=turn.get_source_display() if turn.source in _REMARKED else "",
         interrupted=turn.interrupted,
         heard_after=f"{gap / 1000:.1f} s" if isinstance(gap, int | float) else "",
     )

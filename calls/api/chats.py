@@ -1,6 +1,5 @@
 """Conversations in writing."""
 
-from threading import BoundedSemaphore
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -16,6 +15,7 @@ from agents.selectors import find_version
 from calls.api import errors as _errors  # noqa: F401 - registers what they mean
 from calls.api.serializers import CallSerializer, OverridesSerializer, TurnSerializer, VariablesField
 from calls.api.views import shown_calls
+from calls.api.waiting import WAITING
 from calls.endings import why_it_ended
 from calls.errors import CallEndedError
 from calls.models import Call, CallCommand, Turn
@@ -25,8 +25,6 @@ from tenants.api.resources import ResourceViewSet
 from voiceplatform.lib.api.fields import MetadataField, PublicIdField, StrictSerializer
 
 LONGEST_WAIT_S: Final = 25
-# Whoever waits holds a thread of the web process, and others need some.
-_WAITING: Final = BoundedSemaphore(4)
 
 
 class WaitField(serializers.IntegerField):
@@ -183,9 +181,5 @@ class ChatMessageViewSet(ResourceViewSet):
 
 def wait(message: CallCommand, *, wait_s: int) -> CallCommand:
     """The message once it is answered or its chat has ended; as it is, when that takes longer or too many wait already."""
-    if not _WAITING.acquire(blocking=False):
-        return wait_for_answer(message, timeout_s=0)
-    try:
-        return wait_for_answer(message, timeout_s=wait_s)
-    finally:
-        _WAITING.release()
+    with WAITING.place() as got:
+        return wait_for_answer(message, timeout_s=wait_s if got else 0)

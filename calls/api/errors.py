@@ -70,3 +70,35 @@ register(
     params=lambda error: {"phone": str(error)},
 )
 register(errors.InUseError, status=409, code="in_use", meaning="It is in use; `detail` says by what. Take it from there first.")
+register(
+    errors.NotForThisKindError,
+    status=409,
+    code="not_supported_for_kind",
+    meaning="There is no such action in calls of this kind, e.g. no digits in a chat.",
+)
+register(errors.NotAnsweredError, status=409, code="call_not_answered", meaning="The conversation has not begun yet.")
+register(
+    errors.AgentGoneError,
+    status=409,
+    code="agent_gone",
+    meaning="The caller was handed over to a person; the agent has left the call.",
+)
+register(
+    errors.TooManyActionsError,
+    status=409,
+    code="too_many_actions",
+    meaning="As many actions wait for the call's worker as may. Nothing was stored.",
+)
+register(
+    errors.WarmTransferError,
+    status=409,
+    code="warm_transfer_unavailable",
+    meaning="Transfers that introduce the caller are not available yet; blind ones are.",
+)
+register(
+    errors.InvalidActionError,
+    status=400,
+    code="invalid",
+    meaning="The request has fields that do not fit; `errors` names each.",
+    params=lambda error: error.errors,
+)

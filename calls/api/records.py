@@ -9,8 +9,11 @@ from rest_framework.response import Response
 
 from calls.api import serializers as shapes
 from calls.api.sequences import SEQUENCE_PARAMETERS, listed, page_by_sequence, whole
-from calls.models import CallEvent, ToolCall, Turn
+from calls.api.stream import STREAM_PARAMETERS, StreamQuerySerializer, StreamSerializer, stream_page
+from calls.api.waiting import WAITING, no_place
+from calls.models import ToolCall, Turn
 from calls.selectors import cost_lines
+from calls.services.stream import read_stream, wait_for_news
 from voiceplatform.lib.api.filters import refuse_unknown
 
 
@@ -29,11 +32,20 @@ class CallRecordsMixin:
     def tool_calls(self: Any, request: Request, id: str) -> Response:
         return page_by_sequence(request, ToolCall.objects.filter(call=self.get_object()), shapes.ToolCallSerializer)
 
-    @extend_schema(summary="List what happened to a call", responses=shapes.CallEventSerializer(many=True))
-    @action(detail=True, filterset_class=None)
+    @extend_schema(summary="Follow a call", responses=StreamSerializer(many=False), parameters=STREAM_PARAMETERS)
+    @action(detail=True, filterset_class=None, pagination_class=None)
     def events(self: Any, request: Request, id: str) -> Response:
-        page: Response = self.page_of(CallEvent.objects.filter(call=self.get_object()), shapes.CallEventSerializer)
-        return page
+        """Status changes and other events, turns and uses of tools, in the order in which they became known. A turn whose words
+        were corrected comes again. Go on from `cursor`; with `wait`, the answer comes as soon as there is something new."""
+        asked = StreamQuerySerializer(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        call, wait_s = self.get_object(), asked.validated_data.pop("wait")
+        if not wait_s:
+            return stream_page(request, read_stream(call.pk, **asked.validated_data))
+        with WAITING.place(self.caller.key_id) as got:
+            if not got:
+                raise no_place()
+            return stream_page(request, wait_for_news(call.pk, timeout_s=wait_s, **asked.validated_data))
 
     @extend_schema(summary="List what a call used and cost", responses=listed(shapes.CostLineSerializer))
     @action(detail=True, filterset_class=None, pagination_class=None)

@@ -1,5 +1,6 @@
 from rest_framework.routers import SimpleRouter
 
+from calls.api.actions import CallActionViewSet
 from calls.api.carriers import CarrierAccountViewSet, CarrierNumberViewSet
 from calls.api.chats import AgentChatViewSet, ChatMessageViewSet
 from calls.api.kept import MessageViewSet, RecordingViewSet
@@ -13,6 +14,7 @@ def register(router: SimpleRouter) -> None:
     router.register("calls", CallViewSet, basename="call")
     router.register("agents", AgentChatViewSet, basename="agent_chat")
     router.register("calls", ChatMessageViewSet, basename="call_message")
+    router.register("calls", CallActionViewSet, basename="call_action")
     router.register("messages", MessageViewSet, basename="message")
     router.register("recordings", RecordingViewSet, basename="recording")
     router.register("carrier_accounts", CarrierAccountViewSet, basename="carrier_account")

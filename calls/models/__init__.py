@@ -9,6 +9,8 @@ from calls.models.number import PhoneNumber
 from calls.models.provider import ProviderEvent
 from calls.models.recording import Recording
 from calls.models.snapshot import ConfigSnapshot
+from calls.models.stream import CallStream
+from calls.models.supervision import Supervision
 from calls.models.suppression import Suppression
 from calls.models.tool_call import ToolCall
 from calls.models.trunk import CarrierAccount, SipTrunk, TrunkGrant, TrunkPace
@@ -20,6 +22,7 @@ __all__ = [
     "CallCommand",
     "CallEvent",
     "CallQuerySet",
+    "CallStream",
     "CallingWindow",
     "CarrierAccount",
     "ConfigSnapshot",
@@ -32,6 +35,7 @@ __all__ = [
     "ProviderEvent",
     "Recording",
     "SipTrunk",
+    "Supervision",
     "Suppression",
     "SweepRun",
     "ToolCall",

@@ -132,6 +132,9 @@ class Call(TenantModel):
     class Meta(TenantModel.Meta):
         permissions = [
             ("hang_up_call", "Can hang up a call"),
+            ("say_call", "Can have the agent say something in a running call"),
+            ("instruct_call", "Can whisper an instruction to the agent of a running call"),
+            ("mute_call", "Can mute the agent of a running call, and let it speak again"),
             ("place_call", "Can call people"),
             ("override_gates", "Can call somebody although a gate refuses it, with a reason"),
         ]

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from calls.models.call import Call
+from calls.models.stream import stream_position
 from tenants.models import TenantForeignKey, TenantModel, tenant_key
 
 
@@ -19,6 +20,7 @@ class CallEvent(TenantModel):
     at = models.DateTimeField()
     data: Any = models.JSONField(default=dict)
     key = models.CharField(max_length=64, blank=True)
+    position: Any = stream_position()
 
     class Meta(TenantModel.Meta):
         ordering = ["at", "id"]

@@ -6,6 +6,7 @@ from django.db import models
 
 from calls.models.call import Call
 from calls.models.journaled import JournaledModel
+from calls.models.stream import stream_position
 from tenants.models import TenantForeignKey, tenant_key
 
 
@@ -28,6 +29,7 @@ class ToolCall(JournaledModel):
     started_ms = models.IntegerField(null=True, blank=True)
     duration_ms = models.PositiveIntegerField(null=True, blank=True)
     idempotency_key = models.CharField(max_length=120, blank=True)
+    position: Any = stream_position()
 
     class Meta(JournaledModel.Meta):
         ordering = ["sequence"]

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from calls.models.call import Call
 from calls.models.journaled import JournaledModel
+from calls.models.stream import stream_position
 from tenants.models import TenantForeignKey, tenant_key
 
 
@@ -24,6 +25,7 @@ class Turn(JournaledModel):
         REPLY = "reply", "reply"
         APOLOGY = "apology", "apology"
         WARNING = "warning", "warning"
+        ORDERED = "ordered", "said because staff asked for it"
 
     public_prefix = "turn"
 
@@ -37,6 +39,7 @@ class Turn(JournaledModel):
     ended_ms = models.IntegerField(null=True, blank=True)
     interrupted = models.BooleanField(default=False)
     metrics: Any = models.JSONField(default=dict)
+    position: Any = stream_position()
 
     class Meta(JournaledModel.Meta):
         ordering = ["sequence"]

@@ -28,10 +28,10 @@ class Overdue:
 
 
 @transaction.atomic
-def request_hang_up(call: Call, *, actor: User | None = None, reason: str = "") -> CallCommand | None:
+def request_hang_up(call: Call, *, actor: User | None = None, reason: str = "", last_words: str = "") -> CallCommand | None:
     """Ask the job to hang up; None when no job has the call yet, which then has ended by this.
 
-    A hang-up that waits already is returned. Raises CallEndedError.
+    A hang-up that waits already is returned. The agent says `last_words` before it. Raises CallEndedError.
     """
     now = database_now()
     ended = lifecycle.end(
@@ -48,9 +48,10 @@ def request_hang_up(call: Call, *, actor: User | None = None, reason: str = "") 
     if Call.objects.select_for_update(no_key=True, of=("self",)).get(pk=call.pk).status == Call.Status.ENDED:
         raise CallEndedError(f"{call.public_id} has ended already.")
     kind = CallCommand.Kind.HANG_UP
-    waiting: CallCommand | None = CallCommand.objects.filter(call=call, kind=kind, taken_at=None).first()
+    waiting: CallCommand | None = CallCommand.objects.filter(call=call, kind=kind, taken_at=None, outcome="").first()
     if waiting is None:
-        waiting = CallCommand.objects.create(call=call, kind=kind, actor=actor, reason=reason, created_at=now)
+        given = {"actor": actor, "reason": reason, "text": last_words}
+        waiting = CallCommand.objects.create(call=call, kind=kind, created_at=now, **given)
         _note_request(call, actor, reason)
     wakeups.wake_on_commit(wakeups.COMMANDS, call.pk)
     return waiting
@@ -64,13 +65,14 @@ def take_commands(call_id: UUID) -> list[CallCommand]:
     """The commands nobody has taken, oldest first; each is given out once. Enters the call's scope itself."""
     with scope_of_call(call_id):
         now = database_now()
-        waiting = CallCommand.objects.filter(call_id=call_id, taken_at=None)
+        waiting = CallCommand.objects.filter(call_id=call_id, taken_at=None, outcome="")
         return [command for command in list(waiting) if _take(command, now)]
 
 
 def _take(command: CallCommand, now: datetime) -> bool:
     # What was written goes on in the transcript, where card numbers are masked.
-    return bool(CallCommand.objects.filter(pk=command.pk, taken_at=None).update(taken_at=now, text=""))
+    free = CallCommand.objects.filter(pk=command.pk, taken_at=None, outcome="")
+    return bool(free.update(taken_at=now, text="", options={}))
 
 
 def overdue(host_id: UUID, *, now: datetime | None = None) -> list[Overdue]:

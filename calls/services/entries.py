@@ -92,7 +92,7 @@ class TurnEntry(Entry):
     interrupted: bool = False
     language: Text20 = ""
     metrics: Metrics = Field(default_factory=dict)
-    source: Literal["speech", "text", "greeting", "reply", "apology", "warning"]
+    source: Literal["speech", "text", "greeting", "reply", "apology", "warning", "ordered"]
 
 
 class TurnMetricsEntry(Entry):
@@ -164,6 +164,27 @@ class AnsweredByEntry(Entry):
     at: AwareDatetime
 
 
+class ActionEntry(Entry):
+    """What became of an action somebody asked the job for."""
+
+    op: Literal["action"]
+    command_id: UUID
+    outcome: Literal["done", "failed"]
+    reason: Annotated[str, _CLEAN, Field(max_length=60)] = ""
+    at: AwareDatetime
+    data: Data = Field(default_factory=dict)
+
+
+class SupervisorEntry(Entry):
+    """A member of the staff came into the call's room, or left it."""
+
+    op: Literal["supervisor"]
+    supervision_id: UUID
+    participant_sid: Annotated[str, _CLEAN, Field(max_length=60)]
+    joined_at: AwareDatetime | None = None
+    left_at: AwareDatetime | None = None
+
+
 class EventEntry(Entry):
     op: Literal["event"]
     kind: Name
@@ -196,6 +217,8 @@ AnyEntry = (
     | UsageEntry
     | LegEntry
     | AnsweredByEntry
+    | ActionEntry
+    | SupervisorEntry
     | EventEntry
     | RecordingEntry
     | FinalizeEntry
@@ -209,7 +232,9 @@ def parse_entry(raw: object) -> AnyEntry:
 
 
 def moment(
-    entry: StatusEntry | MessageEntry | AnsweredEntry | AnsweredByEntry | EventEntry | FinalizeEntry, *, now: datetime
+    entry: StatusEntry | MessageEntry | AnsweredEntry | AnsweredByEntry | ActionEntry | EventEntry | FinalizeEntry,
+    *,
+    now: datetime,
 ) -> datetime:
     """When it happened by the job's clock, which may be fast: never later than now."""
     return min(entry.at, now)

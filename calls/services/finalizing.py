@@ -9,9 +9,10 @@ from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
+from calls import settling, wakeups
 from calls.clock import database_now
 from calls.lifecycle import OBJECT_TYPE
-from calls.models import Call, CallCommand, CallEvent, Leg
+from calls.models import Call, CallCommand, CallEvent, Leg, Supervision
 from calls.resolving import scope_of_call
 from calls.services.minutes import record_minutes
 from tenants import outbox
@@ -35,12 +36,15 @@ def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
         record_minutes(call)
         total = _rate(call)
         Call.objects.filter(pk=call_id).update(finalized_at=now, **_priced(total))
+        settling.fail_unfinished(call_id, at=now)
+        Supervision.objects.filter(call=call, left_at=None).exclude(joined_at=None).update(left_at=now)
         # Messages that came too late for the conversation are no part of its record.
         CallCommand.objects.filter(call=call, taken_at=None).update(text="")
         # Nobody who knew better has told when these phones left: the job was killed, and the server's message is lost.
         open_legs = Leg.objects.filter(call=call, ended_at=None)
         open_legs.update(ended_at=Greatest(Value(call.ended_at), F("started_at")), end_reason=WITH_THE_CALL)
         CallEvent.objects.create(call_id=call_id, kind="finalized", at=now, data=_told(total))
+        wakeups.tell_news_on_commit(call_id)
         outbox.publish(topic="call.finalized", object_type=OBJECT_TYPE, object_id=call_id, data=_facts(call, total))
         return True
 

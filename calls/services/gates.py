@@ -125,12 +125,9 @@ def check_person(
     are refusals that were overridden before, and `call` is the stored call that this is about. Calls without `livemode`
     may be repeated as often as one likes, and count for nobody.
     """
-    try:
-        parsed = parse_phone(phone)
-    except ShortNumberError as error:
-        return Verdict(allowed=False, phone=phone, code=NUMBER_TYPE, sentence=str(error))
-    except InvalidPhoneError as error:
-        return Verdict(allowed=False, phone=phone, code=INVALID_NUMBER, sentence=str(error))
+    parsed = _parsed(phone)
+    if isinstance(parsed, Verdict):
+        return parsed
     question = _question(parsed, now=now, requires_consent=requires_consent, call=call, livemode=livemode)
     overridden: list[str] = []
     for gate in _GATES:
@@ -150,6 +147,29 @@ def check_person(
 def warm_up() -> None:
     """Load what the gates look things up in, so that the first question of a process takes no longer than the next."""
     holiday_name(parse_phone("+12125550123").country, date(2026, 1, 1))
+
+
+def check_target(*, phone: str, now: datetime) -> Verdict:
+    """Whether somebody in a call of the tenant in scope may be put through to `phone`, which was asked for by its owner's
+    business and so needs neither consent nor a calling window.
+    """
+    parsed = _parsed(phone)
+    if isinstance(parsed, Verdict):
+        return parsed
+    question = _question(parsed, now=now, requires_consent=False, call=None, livemode=True)
+    for gate in (_number_type, _country, _suppression):
+        if refusal := gate(question):
+            return Verdict(False, parsed.e164, refusal.code, refusal.sentence, refusal.retry_at)
+    return Verdict(allowed=True, phone=parsed.e164)
+
+
+def _parsed(phone: str) -> Phone | Verdict:
+    try:
+        return parse_phone(phone)
+    except ShortNumberError as error:
+        return Verdict(allowed=False, phone=phone, code=NUMBER_TYPE, sentence=str(error))
+    except InvalidPhoneError as error:
+        return Verdict(allowed=False, phone=phone, code=INVALID_NUMBER, sentence=str(error))
 
 
 def _question(phone: Phone, *, now: datetime, requires_consent: bool, call: Call | None, livemode: bool) -> _Question:

@@ -17,7 +17,7 @@ import structlog
 from django.db import DataError, IntegrityError, transaction
 from pydantic import ValidationError
 
-from calls import lifecycle
+from calls import lifecycle, wakeups
 from calls.clock import database_now
 from calls.errors import ForeignJobError
 from calls.models import Call, CallEvent
@@ -72,6 +72,7 @@ def apply_entries(*, call_id: UUID, job_id: str, entries: Sequence[Mapping[str, 
         call = Call.objects.select_for_update(no_key=True, of=("self",)).get(pk=call_id)
         if not job_id or call.job_id != job_id:
             raise ForeignJobError(f"job {job_id!r} does not hold {call.public_id}")
+        wakeups.tell_news_on_commit(call_id)
         return _Batch(call=call, now=database_now()).apply(entries)
 
 

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from django.db import models
 
+from calls import settling
 from calls.lifecycle import OBJECT_TYPE
-from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, ToolCall, Turn
+from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, Supervision, ToolCall, Turn
 from calls.models.journaled import JournaledModel
 from calls.services.entries import (
+    ActionEntry,
     AnsweredByEntry,
     AnsweredEntry,
     Entry,
@@ -20,12 +22,14 @@ from calls.services.entries import (
     LegEntry,
     MessageEntry,
     RecordingEntry,
+    SupervisorEntry,
     ToolCallEntry,
     TurnEntry,
     TurnMetricsEntry,
     UsageEntry,
     moment,
 )
+from calls.services.presence import note_joined, note_left
 from tenants import outbox
 from tenants.services.usage import record_usage
 
@@ -100,6 +104,23 @@ def write_answered_by(call: Call, entries: Sequence[AnsweredByEntry], now: datet
     CallEvent.objects.bulk_create(rows, ignore_conflicts=True)
 
 
+def write_actions(call: Call, entries: Sequence[ActionEntry], now: datetime) -> None:
+    actions = {action.pk: action for action in CallCommand.objects.filter(call=call, pk__in=[e.command_id for e in entries])}
+    for entry in entries:
+        if (action := actions.get(entry.command_id)) is None:
+            raise UnfitEntryError(f"the call has no action {entry.command_id}")
+        settling.settle(action, outcome=entry.outcome, reason=entry.reason, at=moment(entry, now=now), data=entry.data)
+
+
+def write_supervisors(call: Call, entries: Sequence[SupervisorEntry], now: datetime) -> None:
+    for entry in entries:
+        known = Supervision.objects.filter(call=call, pk=entry.supervision_id)
+        if entry.joined_at:
+            note_joined(known, participant_sid=entry.participant_sid, at=min(entry.joined_at, now))
+        if entry.left_at:
+            note_left(known, participant_sid=entry.participant_sid, at=min(entry.left_at, now))
+
+
 def write_legs(call: Call, entries: Sequence[LegEntry], now: datetime) -> None:
     """The first moment at which something happened counts, whatever arrives again."""
     legs = {leg.identity: leg for leg in Leg.objects.filter(call=call)}
@@ -139,6 +160,8 @@ WRITERS: Final[Mapping[str, Callable[..., None]]] = {
     "usage": write_usage,
     "event": write_events,
     "answered_by": write_answered_by,
+    "action": write_actions,
+    "supervisor": write_supervisors,
     "leg": write_legs,
     "recording": write_recording,
 }

@@ -8,4 +8,6 @@ mirroring   makes the one into the other
 standing    says whether that has worked
 rooms       ends rooms that no call needs, and calls whose room is gone
 events      what the server tells us of its own accord
+tokens      what a browser comes into a room with
+supervisors members of the staff in rooms, as the server tells of them
 """

@@ -21,6 +21,8 @@ from calls.clock import database_now
 from calls.errors import ForgedEventError, UnusableEventError
 from calls.models import Call, CallEvent, Leg, ProviderEvent
 from calls.services.sweeps import Gone
+from calls.telephony.names import supervision_of
+from calls.telephony.supervisors import note_supervisor, send_away_intruder
 from tenants.scope import tenant_scope
 from voiceplatform.lib import broker
 
@@ -33,7 +35,7 @@ EARLIEST: Final = timedelta(minutes=5)
 CALL_WITHIN: Final = timedelta(seconds=60)
 KEPT: Final = timedelta(days=30)
 _AT_ONCE: Final = 500
-_LEFT, _FINISHED = "participant_left", "room_finished"
+_JOINED, _LEFT, _FINISHED = "participant_joined", "participant_left", "room_finished"
 # What is kept of a message: enough to see what happened, no password and no token.
 _KEPT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "room": ("name", "sid", "creation_time"),
@@ -60,7 +62,7 @@ def take(body: str, signature: str) -> bool:
     )
     known = ProviderEvent.objects.filter(provider=LIVEKIT, event_id=event.id).exists()
     ProviderEvent.objects.bulk_create([row], ignore_conflicts=True)
-    if event.event in (_LEFT, _FINISHED):
+    if event.event in (_LEFT, _FINISHED) or supervision_of(event.participant.identity):
         broker.send_on_commit(HANDLE_TASK)
     return not known
 
@@ -120,7 +122,10 @@ def _handle(event: Event, now: datetime, who_is_gone: Callable[[], Gone]) -> boo
         if event.kind == _LEFT and (leg := _leg_of(event, call)) and not _is_over(call, who_is_gone):
             logger.debug("a message waits until the job has gone", event_id=event.event_id, leg=str(leg.pk))
             return False
-        return _settle(event, now, call)
+        settled = _settle(event, now, call)
+    if settled and event.kind == _JOINED:
+        send_away_intruder(event, call)
+    return settled
 
 
 @transaction.atomic
@@ -135,6 +140,8 @@ def _settle(event: Event, now: datetime, call: Call | None = None) -> bool:
         Leg.objects.filter(pk=leg.pk, ended_at=None).update(ended_at=ended, end_reason=reason)
     if call and call.status == Call.Status.HANDED_OVER and event.kind in (_LEFT, _FINISHED):
         broker.send_on_commit(RECONCILE_TASK)
+    if call and event.kind in (_JOINED, _LEFT):
+        note_supervisor(event, call, came=event.kind == _JOINED)
     if call and event.kind == _FINISHED:
         CallEvent.objects.create(call=call, kind=_FINISHED, at=event.at, key=f"livekit:{event.event_id}"[:64])
     return True

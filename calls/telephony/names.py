@@ -1,6 +1,7 @@
 """Names that the LiveKit server, the worker and the platform agree on."""
 
 from typing import Final
+from uuid import UUID
 
 AGENT_NAME: Final = "voice-agent"
 INBOUND_PREFIX: Final = "in"
@@ -9,7 +10,23 @@ OUTBOUND_PREFIX: Final = "out-"
 MARK: Final = "vp:"
 """What the names of our trunks and rules begin with."""
 CATCH_ALL: Final = f"{MARK}catch-all"
+_SUPERVISOR: Final = "supervisor-"
 
 
 def is_room_of_ours(name: str) -> bool:
     return name.startswith((f"{INBOUND_PREFIX}_", OUTBOUND_PREFIX))
+
+
+def supervisor_identity(supervision_id: UUID) -> str:
+    """Who a member of the staff is in a room."""
+    return f"{_SUPERVISOR}{supervision_id}"
+
+
+def supervision_of(identity: str) -> UUID | None:
+    """The admission somebody came in with; None for everybody else."""
+    if not identity.startswith(_SUPERVISOR):
+        return None
+    try:
+        return UUID(identity.removeprefix(_SUPERVISOR))
+    except ValueError:
+        return None

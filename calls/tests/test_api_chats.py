@@ -7,6 +7,7 @@ import pytest
 from agents import testing as agents_testing
 from calls import lifecycle
 from calls.api import chats
+from calls.api.waiting import Waiting
 from calls.clock import database_now
 from calls.models import Call, CallCommand, Turn
 from calls.services.chats import write_message
@@ -146,9 +147,8 @@ def test_what_was_written_is_kept_in_the_transcript_alone(tenant, chat):
 
 
 def test_no_more_wait_than_the_web_process_can_bear(api, chat, monkeypatch):
-    monkeypatch.setattr(chats, "_WAITING", threading.BoundedSemaphore(1))
-    with chats._WAITING:
-        answer = api.send("post", f"calls/{chat.public_id}/messages", {"text": "Open?"})
+    monkeypatch.setattr(chats, "WAITING", Waiting(places=0))
+    answer = api.send("post", f"calls/{chat.public_id}/messages", {"text": "Open?"})
     assert (answer.status_code, answer.json()["state"]) == (202, "waiting")
 
 

@@ -21,8 +21,9 @@ from django.utils import timezone
 
 from agents import testing as agents_testing
 from agents.services import archive_agent, start_draft
-from calls.models import CallingWindow, Lead, Message, Recording
+from calls.models import CallCommand, CallingWindow, Lead, Message, Recording
 from calls.services import people, trunks
+from calls.services.actions import Wanted, request_action
 from calls.services.carrier_numbers import buy
 from calls.services.chats import write_message
 from calls.testing import make_account, make_call, make_number, make_trunk
@@ -108,6 +109,12 @@ def a_simulation() -> Asked:
 def a_written_message() -> Asked:
     call = make_call(kind="chat")
     return {"id": call.public_id, "message_id": write_message(call, "Hello").public_id}, None
+
+
+def an_action() -> Asked:
+    call = make_call(status="in_progress")
+    action = request_action(call, Wanted(kind=CallCommand.Kind.SAY, text="Hello"))
+    return {"id": call.public_id, "action_id": action.public_id}, None
 
 
 def a_message() -> Asked:
@@ -242,6 +249,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "calls/{id}/tool_calls"): Row("calls:read", a_call()),
     ("GET", "calls/{id}/transcript"): Row("calls:read", a_call()),
     ("GET", "calls/{id}/usage"): Row("usage:read", a_call()),
+    ("GET", "calls/{id}/actions"): Row("calls:read", a_call()),
+    ("POST", "calls/{id}/actions"): Row("calls:control", a_call({"type": "say", "text": "Hello"}, status="in_progress")),
+    ("GET", "calls/{id}/actions/{action_id}"): Row("calls:read", an_action),
     ("POST", "calls/{id}/messages"): Row("calls:write", a_call({"text": "Hello", "wait_s": 0}, kind="chat")),
     ("GET", "calls/{id}/messages/{message_id}"): Row("calls:read", a_written_message),
     ("GET", "messages"): Row("calls:read"),

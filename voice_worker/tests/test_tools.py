@@ -28,7 +28,7 @@ class Desk:
         self.features: dict[str, Mapping[str, Any]] = {FEATURE: {"max_per_call": most}}
         self.entries: list[Mapping[str, Any]] = []
         self.kept: list[Mapping[str, Any]] = []
-        self.disk_full = False
+        self.disk_full = self.silenced = False
         self.leaving = 0
         self.has_keys, self.pressed = True, list[str]()
 
@@ -37,6 +37,9 @@ class Desk:
 
     def feature(self, key: str) -> Mapping[str, Any] | None:
         return self.features.get(key)
+
+    def is_silenced(self) -> bool:
+        return self.silenced
 
     def append(self, entry: Mapping[str, Any]) -> None:
         self.entries.append(entry)

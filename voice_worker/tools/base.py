@@ -27,6 +27,9 @@ class Desk(Protocol):
     def feature(self, key: str) -> Mapping[str, Any] | None:
         """A feature's configuration as it is now; None while it is off."""
 
+    def is_silenced(self) -> bool:
+        """Whether the agent may neither speak nor act at the moment."""
+
     async def keep(self, entry: Mapping[str, Any]) -> None:
         """Store a journal entry; it survives a crash once this returns. Raises OSError."""
 

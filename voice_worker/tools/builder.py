@@ -117,6 +117,8 @@ class _Guarded:
         return ToolResult(json.dumps(result.output, ensure_ascii=False), reply_required=result.reply)
 
     async def _decide(self, given: object, ctx: RunContext) -> Result:
+        if self._box.desk.is_silenced():
+            return refused(error="A person of the staff has the floor: do nothing.")
         if not self._box.is_on(self._spec):
             return refused(error="This tool has been switched off.", say=_OFF)
         try:

@@ -5,14 +5,14 @@ from typing import Final
 
 from voice_worker.keys import SPACING_S, WAIT, WAIT_S, NoKeysError
 from voice_worker.tools.base import Arguments, Result, Use, refused
+from voiceplatform.lib.digits import KEYS
 
-_DIGITS: Final = re.compile(r"[0-9*#w]{1,32}")
 _LONGEST_S: Final = 8.0
 
 
 async def use(arguments: Arguments, use: Use) -> Result:
     digits = re.sub(r"[\s-]", "", str(arguments["digits"]))
-    if not _DIGITS.fullmatch(digits):
+    if not KEYS.fullmatch(digits):
         return refused(error="digits must be 1 to 32 of 0-9, *, # and w, which waits half a second.")
     if len(digits) * SPACING_S + digits.count(WAIT) * WAIT_S > _LONGEST_S:
         return refused(error=f"These keys take longer than {_LONGEST_S:g} seconds. Press fewer at once.")

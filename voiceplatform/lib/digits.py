@@ -1,4 +1,10 @@
-"""How a number is read out."""
+"""Digits: how a number is read out, and what keys can be pressed."""
+
+import re
+from typing import Final
+
+KEYS: Final = re.compile(r"[0-9*#w]{1,32}")
+"""Keys of a phone in a row; w waits half a second."""
 
 
 def in_groups(digits: str) -> list[str]:

@@ -66,6 +66,8 @@ GOOGLE_CLOUD_LOCATION = env.text("GOOGLE_CLOUD_LOCATION", "global")
 GOOGLE_CLOUD_CREDENTIALS = env.text("GOOGLE_CLOUD_CREDENTIALS", "")
 
 LIVEKIT_URL = env.text("LIVEKIT_URL", "")
+# Where browsers reach the server, if they do by another address than we.
+LIVEKIT_PUBLIC_URL = env.text("LIVEKIT_PUBLIC_URL", LIVEKIT_URL)
 LIVEKIT_API_KEY = env.text("LIVEKIT_API_KEY", "")
 LIVEKIT_API_SECRET = env.text("LIVEKIT_API_SECRET", "")
 # The host that carriers send inbound calls to; empty where LiveKit takes none.

@@ -1,0 +1,71 @@
+/* Listening to a call, or speaking in it, in one room and with a token that holds for this once. */
+document.addEventListener("DOMContentLoaded", async () => {
+  "use strict";
+  const entry = JSON.parse(document.getElementById("entry").textContent);
+  const { Room, RoomEvent, Track } = window.LivekitClient;
+  const find = (name) => document.querySelector(`[data-${name}]`);
+  const state = find("state");
+  const microphone = find("microphone");
+
+  const room = new Room({
+    /* The token admits once: who is cut off asks for another one. */
+    reconnectPolicy: { nextRetryDelayInMs: () => null },
+    disconnectOnPageLeave: true,
+    stopLocalTrackOnUnpublish: true,
+  });
+
+  function tell(text, bad = false) {
+    state.textContent = text;
+    state.classList.toggle("bad", bad);
+    document.documentElement.dataset.state = bad ? "bad" : text;
+  }
+
+  function over(text, bad) {
+    tell(text, bad);
+    for (const button of document.querySelectorAll("button")) button.disabled = true;
+    find("level").style.transform = "scaleX(0)";
+  }
+
+  function parties() {
+    const count = room.remoteParticipants.size;
+    find("who").textContent = count ? `${count} in the call beside you` : "Nobody else is in the call";
+  }
+
+  room.on(RoomEvent.TrackSubscribed, (track) => {
+    if (track.kind === Track.Kind.Audio) document.body.append(track.attach());
+  });
+  room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()));
+  room.on(RoomEvent.ParticipantConnected, parties);
+  room.on(RoomEvent.ParticipantDisconnected, parties);
+  room.on(RoomEvent.ActiveSpeakersChanged, (speakers) => {
+    const loudest = Math.max(0, ...speakers.map((speaker) => speaker.audioLevel));
+    find("level").style.transform = `scaleX(${Math.min(1, loudest * 1.5)})`;
+  });
+  room.on(RoomEvent.AudioPlaybackStatusChanged, () => {
+    if (room.canPlaybackAudio) return;
+    tell("Click anywhere to hear the call.");
+    document.addEventListener("click", () => room.startAudio(), { once: true });
+  });
+  room.on(RoomEvent.Disconnected, (reason) => {
+    const asked = reason === 1;
+    over(asked ? "You have left the call. You can close this page." : "The call has ended, or the connection was lost.", !asked);
+  });
+
+  find("leave").addEventListener("click", () => room.disconnect());
+  microphone?.addEventListener("click", async () => {
+    const muted = microphone.getAttribute("aria-pressed") === "false";
+    await room.localParticipant.setMicrophoneEnabled(!muted);
+    microphone.setAttribute("aria-pressed", String(muted));
+    microphone.textContent = muted ? "Unmute my microphone" : "Mute my microphone";
+  });
+
+  try {
+    await room.connect(entry.url, entry.token, { maxRetries: 0 });
+    if (entry.speaks) await room.localParticipant.setMicrophoneEnabled(true);
+    tell(entry.speaks ? "The caller hears you." : "You are listening.");
+    parties();
+  } catch (error) {
+    over(`This did not work: ${error.message}. Go back to the call and ask again.`, true);
+    await room.disconnect();
+  }
+});
