@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,8 +24,10 @@ from tenants.scope import tenant_scope
 from tenants.services.api_keys import NewKey, create_key, forget_keys
 from tenants.services.tenants import add_member, create_tenant
 from tenants.testing import WaitingProcesses
+from tests.fakes.gcs_server import BUCKET, GcsServer, serve_gcs
 from tests.fakes.vonage_server import VonageServer, serve_vonage
 from voiceplatform.lib import broker
+from voiceplatform.settings.storages import PURPOSES
 
 _numbers = count(1)
 
@@ -196,6 +199,32 @@ def vonage(settings: Any, vonage_server: VonageServer) -> VonageServer:
     vonage_server.reset()
     settings.VONAGE_BASE_URL, settings.LIVEKIT_SIP_HOST = vonage_server.url, "example.sip.livekit.cloud"
     return vonage_server
+
+
+@pytest.fixture(scope="session")
+def served_gcs() -> Iterator[GcsServer]:
+    with serve_gcs() as server:
+        yield server
+
+
+@pytest.fixture
+def gcs_server(served_gcs: GcsServer) -> GcsServer:
+    """Google's storage with one empty bucket, in good order."""
+    served_gcs.reset()
+    return served_gcs
+
+
+@pytest.fixture
+def both_places(settings: Any, gcs_server: GcsServer, tmp_path: Path) -> GcsServer:
+    """Files go to the test's own folder, and may go to the bucket."""
+    given = {"bucket_name": BUCKET, "given_credentials": gcs_server.service_account()}
+    reached = {"endpoint": gcs_server.url, "iam_url": gcs_server.url}
+    for purpose in PURPOSES:
+        options = {**given, **reached, "location": purpose}
+        disk = {**settings.STORAGES[f"{purpose}-files"], "OPTIONS": {"location": tmp_path / "files" / purpose}}
+        gcs = {"BACKEND": "voiceplatform.lib.gcs.PrivateGoogleStorage", "OPTIONS": options}
+        settings.STORAGES = settings.STORAGES | {purpose: disk, f"{purpose}-files": disk, f"{purpose}-gcs": gcs}
+    return gcs_server
 
 
 @pytest.fixture

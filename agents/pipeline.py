@@ -5,9 +5,10 @@ Strings are stored as a form would send them: stripped, with plain newlines, and
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 SCHEMA_VERSION = 1
 INSTRUCTIONS_MAX_CHARS = 40_000
@@ -259,6 +260,57 @@ class Digits(Section):
     )
 
 
+class Recording(Section):
+    """Whether a call is recorded, and from when on."""
+
+    mode: Literal["off", "on", "after_consent"] = setting(
+        "on",
+        "Record calls",
+        "Both sides in stereo: the caller left, the agent right. After consent: the question below is asked first, and "
+        "nothing is recorded before a clear yes.",
+    )
+    consent_question: str = setting(
+        "We would like to record this call to improve our service. Is that all right with you?",
+        "Question for consent",
+        "Spoken after the greeting, word for word. Ask so that a yes agrees.",
+        widget="textarea",
+        max_length=300,
+    )
+    pause_at_most_s: int = setting(
+        180,
+        "Longest pause",
+        "A pause made by a tool, e.g. for a card number, ends by itself after this long.",
+        unit="s",
+        ge=10,
+        le=900,
+    )
+
+    keep_days: int = setting(
+        0,
+        "Keep recordings for",
+        "Deleted after that; 0 keeps them as long as the tenant's Features say.",
+        unit="days",
+        ge=0,
+        le=3650,
+    )
+
+    @field_validator("consent_question")
+    @classmethod
+    def _asks_something(cls, question: str, info: ValidationInfo) -> str:
+        if not question.strip() and info.data.get("mode") == "after_consent":
+            raise ValueError("write a question, or record without one")
+        return question
+
+
+def upgraded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they were once stored, in today's shape: versions never change after they were published."""
+    current = dict(settings)
+    if isinstance(record := current.get("record"), bool):
+        del current["record"]
+        current.setdefault("recording", {"mode": "on" if record else "off"})
+    return current
+
+
 class VersionSettings(Section):
     """Everything a version fixes besides its tools."""
 
@@ -286,7 +338,13 @@ class VersionSettings(Section):
     limits: Limits = Field(default_factory=Limits, title="Limits")
     machines: Machines = Field(default_factory=Machines, title="When a machine answers")
     digits: Digits = Field(default_factory=Digits, title="Digits")
-    record: bool = setting(True, "Record calls", "Both sides in stereo: the caller left, the agent right.")
+    recording: Recording = Field(default_factory=Recording, title="Recording")
+    kept: Literal["everything", "no_recording", "no_content"] = setting(
+        "everything",
+        "What is kept of calls",
+        "Everything, all but the recording, or nothing of what is said: no recording, no words in transcripts, tools or "
+        "logs, and no messages for the team. The stricter of this and the tenant's Features counts.",
+    )
     apology: str = setting(
         "I am sorry, I am having technical trouble. Please call again later. Goodbye.",
         "Apology",
@@ -301,3 +359,8 @@ class VersionSettings(Section):
         min_length=1,
         max_length=300,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_todays_shape(cls, settings: Any) -> Any:
+        return upgraded(settings) if isinstance(settings, Mapping) else settings

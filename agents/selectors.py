@@ -8,7 +8,7 @@ from django.db.models import Prefetch, QuerySet
 from pydantic import BaseModel
 
 from agents.models import Agent, AgentVersion
-from agents.pipeline import VersionSettings
+from agents.pipeline import VersionSettings, upgraded
 from voiceplatform.lib.ids import InvalidIdError, from_public_id
 
 Tools = Mapping[str, Mapping[str, Any]]
@@ -74,7 +74,7 @@ def find_version(agent: Agent, called: str) -> AgentVersion | None:
 
 def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[SettingChange]:
     """Every setting that differs, in the order of the schema."""
-    return list(_changed(VersionSettings, old, new))
+    return list(_changed(VersionSettings, upgraded(old), upgraded(new)))
 
 
 def changed_tools(old: Tools, new: Tools) -> list[ToolChange]:

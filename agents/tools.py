@@ -36,6 +36,7 @@ class ToolSpec:
     It is offered the tool only where `cues`, a pattern, is found in what was said last; empty always offers it.
     `parameters` is the JSON Schema of the arguments; where those are keys to press (`presses_keys`), they are shown and
     hidden as a version's digits are. Without a `feature_key` every tenant may use it.
+    One that `keeps_words` writes down what the caller said.
     """
 
     key: str
@@ -51,6 +52,7 @@ class ToolSpec:
     feature_key: str | None = None
     config_schema: type[BaseModel] = ToolConfig
     presses_keys: bool = False
+    keeps_words: bool = False
 
 
 def _text(description: str, max_length: int) -> dict[str, Any]:
@@ -116,6 +118,36 @@ TAKE_MESSAGE = ToolSpec(
         slots={"caller_name": "", "phone": "", "reason": "the bill"},
     ),
     feature_key="voice-agent-tool-take-message",
+    keeps_words=True,
 )
 
-TOOLS: Mapping[str, ToolSpec] = {spec.key: spec for spec in (END_CALL, PRESS_DIGITS, TAKE_MESSAGE)}
+PAUSE_RECORDING = ToolSpec(
+    key="pause_recording",
+    title="Pause the recording",
+    description="Pause the recording. What is said from now on is neither recorded nor written down.",
+    guidance=(
+        "Before the caller tells a card number or a code, pause the recording, then ask for it. "
+        "When they have told it, resume the recording."
+    ),
+    parameters=_arguments(),
+    risk="harmless",
+    when="before the caller tells a card number.",
+    cues=r"\b(card|credit|debit|visa|mastercard|amex|cvv|cvc|pay|payment|security code|pin|bank account)\b",
+    example=ToolExample(caller="I would like to pay by card.", say="Of course. Please tell me the number.", slots={}),
+)
+
+RESUME_RECORDING = ToolSpec(
+    key="resume_recording",
+    title="Resume the recording",
+    description="Go on recording after a pause.",
+    guidance="Resume the recording as soon as nothing secret is being said any more.",
+    parameters=_arguments(),
+    risk="harmless",
+    when="after the caller has told the card number.",
+    cues=r"\d{3}|\b(card|cvv|cvc|code|number|that's (all|it)|done|thank(s| you))\b",
+    example=ToolExample(caller="And the code is one two three.", say="Thank you, that is all I need.", slots={}),
+)
+
+TOOLS: Mapping[str, ToolSpec] = {
+    spec.key: spec for spec in (END_CALL, PRESS_DIGITS, TAKE_MESSAGE, PAUSE_RECORDING, RESUME_RECORDING)
+}

@@ -168,6 +168,10 @@ class DamagedRecordingError(CallsError):
     """The spooled file is missing or is not the one that was announced."""
 
 
+class NoSuchPlaceError(CallsError):
+    """Files lie in a storage that the settings do not name."""
+
+
 class RecordingNotStoredError(CallsError):
     """The recording is still on its way into the storage, or is lost."""
 

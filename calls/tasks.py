@@ -1,12 +1,15 @@
 """Celery entry points of the calls app."""
 
+from collections import deque
+from uuid import UUID
+
 import structlog
 from celery import shared_task
 
 from calls.errors import LiveKitError
-from calls.services import dispatching, sweeps
-from calls.telephony import events, mirroring, rooms
-from tenants.celery_tasks import SystemTask
+from calls.services import dispatching, moving, retention, sweeps, trimming
+from calls.telephony import egress, events, mirroring, rooms
+from tenants.celery_tasks import SystemTask, TenantTask
 
 logger = structlog.get_logger(__name__)
 
@@ -43,8 +46,40 @@ def reconcile_rooms() -> None:
 
 
 @shared_task(base=SystemTask)
+def reconcile_egress() -> None:
+    """Runs every few seconds; safe to run any number of times at once."""
+    try:
+        egress.reconcile()
+    except LiveKitError as error:
+        logger.warning("LiveKit was not asked about recordings", error=str(error))
+
+
+@shared_task(base=SystemTask)
 def handle_provider_events() -> None:
     events.handle_events()
+
+
+@shared_task(base=TenantTask)
+def trim_recording(recording_id: str) -> None:
+    """Runs when somebody asks for the copy without silences; repeating it changes nothing."""
+    trimming.make_trimmed(UUID(recording_id))
+
+
+@shared_task(base=SystemTask)
+def wake_trimming() -> None:
+    trimming.wake_waiting()
+
+
+@shared_task(base=SystemTask)
+def delete_old_recordings() -> None:
+    """What is deleted is told in the audit; what cannot be is tried again the next time."""
+    deque(retention.apply_retention(), maxlen=0)
+
+
+@shared_task(base=SystemTask)
+def remove_left_behind() -> None:
+    """Old copies of recordings that were moved."""
+    moving.remove_left_behind()
 
 
 @shared_task(base=SystemTask)

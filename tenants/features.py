@@ -6,7 +6,7 @@ Switching is in `tenants/services/features.py`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +25,18 @@ class FeatureConfig(BaseModel):
 class TakeMessageConfig(FeatureConfig):
     max_per_call: int = Field(
         default=2, ge=1, le=5, title="Messages per call", description="How many messages one caller may leave in one call."
+    )
+
+
+class RetentionConfig(FeatureConfig):
+    days: int = Field(
+        default=90, ge=1, le=3650, title="Days", description="A recording is deleted so many days after it was stored."
+    )
+
+
+class StoragePolicyConfig(FeatureConfig):
+    keeps: Literal["no_recording", "no_content"] = Field(
+        default="no_recording", title="Keep", description="All but recordings, or nothing of what is said."
     )
 
 
@@ -60,6 +72,30 @@ _ALL = (
         description="Calls are recorded, caller and agent on separate channels.",
         schema=FeatureConfig,
         default_enabled=True,
+    ),
+    FeatureSpec(
+        key="recording-retention",
+        label="Delete old recordings",
+        description="Recordings are deleted after some days, the agents' own settings notwithstanding when those are longer.",
+        schema=RetentionConfig,
+        default_enabled=False,
+    ),
+    FeatureSpec(
+        key="storage-policy",
+        label="Keep less of calls",
+        description="Whatever agents are set to, no more than this is kept of their calls.",
+        schema=StoragePolicyConfig,
+        default_enabled=False,
+    ),
+    FeatureSpec(
+        key="livekit-egress",
+        label="Recording by LiveKit",
+        description=(
+            "Phone calls are recorded by LiveKit's egress service straight into the bucket, instead of by the worker. "
+            "A pause ends such a recording."
+        ),
+        schema=FeatureConfig,
+        default_enabled=False,
     ),
 )
 FEATURES: Final[Mapping[str, FeatureSpec]] = {spec.key: spec for spec in _ALL}

@@ -8,12 +8,15 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from calls.telephony.egress import FEATURE, is_available
 from voice_worker.apology import Apology
 from voice_worker.audio import CallClock, CallEnds
 from voice_worker.called import CalledConversation
 from voice_worker.closing import quietly
 from voice_worker.conversation import Script
 from voice_worker.ears import Ears, EarTurn
+from voice_worker.egress import EgressRecorder
+from voice_worker.keeping import AFTER_CONSENT, Keeping
 from voice_worker.opening_ear import OpeningEar
 from voice_worker.orders import Orders
 from voice_worker.pipeline import Stages, open_session
@@ -48,7 +51,14 @@ class AnsweredCall:
         self._records = records
         self._answered_at = clock.answer()
         self._ears = Ears(clock, on_turn=self._hear)
-        self._recorder = Recorder(folder / RECORDING, clock) if snapshot.is_recorded else None
+        recording = snapshot.settings.recording
+        waits = recording.mode == AFTER_CONSENT
+        elsewhere = snapshot.room and FEATURE in snapshot.features and is_available()
+        by_us, by_egress = snapshot.is_recorded and not elsewhere, snapshot.is_recorded and elsewhere
+        self._recorder = Recorder(folder / RECORDING, clock, starts=not waits) if by_us else None
+        self._egress = EgressRecorder(snapshot.call_id, starts=not waits) if by_egress else None
+        recorder = self._recorder or self._egress
+        self._keeping = Keeping(clock=clock, append=records.append, settings=recording, recorder=recorder)
         self._line.add_tap(self._ears)
         if self._recorder:
             self._line.add_tap(self._recorder)
@@ -69,6 +79,7 @@ class AnsweredCall:
             "records": self._records,
             "orders": orders,
             "apology": apology,
+            "keeping": self._keeping,
         }
         if self._snapshot.kind == OUTBOUND:
             ear = OpeningEar(self._clock)
@@ -85,10 +96,12 @@ class AnsweredCall:
         await quietly(self._line.hang_up, longest_s=HANG_UP_S)
         self._ears.close()
         recorded = await self._recorder.aclose() if self._recorder else None
+        if self._egress:
+            await self._egress.aclose()
         if self._conversation:
             await self._conversation.close()
         self._usage.flush()
-        if recorded:
+        if recorded and self._recorder and self._recorder.has_begun:
             self._announce(recorded)
 
     def _apology(self) -> Apology:
@@ -114,7 +127,8 @@ class AnsweredCall:
             self._records.append({"op": "recording", "state": "lost", "detail": recorded.error or "Nothing was recorded."})
             return
         entry = {"op": "recording", "state": "spooled", "path": str(recorded.path), "size": recorded.size}
-        self._records.append({**entry, "sha256": recorded.sha256, "duration_ms": round(recorded.duration_s * 1000)})
+        entry |= {"sha256": recorded.sha256, "duration_ms": round(recorded.duration_s * 1000)}
+        self._records.append({**entry, "cut_short": bool(recorded.error), "detail": recorded.error})
         if recorded.error:
             data = {"error": recorded.error, "lost_s": recorded.lost_s}
             self._records.append({"op": "event", "kind": "recording_stopped", "at": _now(), "data": data})

@@ -140,6 +140,7 @@ class CalledConversation(SpokenConversation):
             self._say(self._script.greeting, source="greeting", interruptible=opening.greeting_interruptible)
         elif text and self.floor.is_agents:
             self._session.generate_reply(user_input=text)
+        self._spawn(self._ask_consent())
 
     async def _meet_mailbox(self, *, takes_message: bool) -> None:
         if not takes_message:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.core.files.storage import storages
-
 from calls.models import Call, Message, Recording, Turn
+from calls.places import storage_at
 from calls.resolving import scope_of_call
 from calls.selectors import cost_lines
 from voice_worker.far_ends import persona_log
@@ -86,6 +85,6 @@ def _recording(call: Call, folder: Path) -> Path | None:
     if row.state == Recording.State.SPOOLED:
         return Path(row.spool_path)
     copy = folder / "recording.ogg"
-    with storages["recordings"].open(row.file) as stored:
+    with storage_at(row.place).open(row.file) as stored:
         copy.write_bytes(stored.read())
     return copy

@@ -29,6 +29,7 @@ from voice_worker.audio import CallClock
 from voice_worker.control import Control, settled
 from voice_worker.floor import Floor
 from voice_worker.instructions import with_orders
+from voice_worker.keeping import Keeping
 from voice_worker.keys import NoKeysError, shown
 from voice_worker.line import NotPutThroughError
 from voice_worker.orders import Order, Orders
@@ -79,8 +80,12 @@ class Conversation(ABC):
         answered_at: datetime,
         records: Records,
         orders: Orders,
+        keeping: Keeping | None = None,
     ) -> None:
-        self.transcript = Transcript(clock=clock, append=records.append, said_by_caller=self.said_by_caller)
+        """Without `keeping` everything is kept."""
+        hides = {"hides": keeping.hides} if keeping else {}
+        self.keeping = keeping
+        self.transcript = Transcript(clock=clock, append=records.append, said_by_caller=self.said_by_caller, **hides)
         self._session = session
         self._script = script
         self._clock = clock
@@ -293,7 +298,8 @@ class Conversation(ABC):
 
     def _on_error(self, event: ErrorEvent) -> None:
         if getattr(event.error, "recoverable", True):
-            logger.warning("a provider failed and is tried again", error=str(event.error))
+            said = str(event.error) if self._records.keeps_content else type(event.error).__name__
+            logger.warning("a provider failed and is tried again", error=said)
             return
         stage = type(event.error).__name__.removesuffix("Error")
         self._fail(f"{stage}: {getattr(event.error, 'error', event.error)}")
@@ -311,7 +317,7 @@ class Conversation(ABC):
     def _fail(self, detail: str) -> None:
         if self._failing or self._outcome.done():
             return
-        logger.error("a provider failed for good", detail=detail)
+        logger.error("a provider failed for good", detail=detail if self._records.keeps_content else "not kept")
         self._failing = True
         at = datetime.now(UTC).isoformat()
         self._records.append({"op": "event", "kind": "provider_failed", "at": at, "data": {"detail": detail}})

@@ -9,6 +9,7 @@ from livekit.agents.voice import SpeechHandle
 
 from voice_worker.floor import Floor
 from voice_worker.hiding import DOT
+from voice_worker.keeping import Keeping
 from voice_worker.keys import NoKeysError
 from voice_worker.orders import Orders
 from voice_worker.records import Records
@@ -32,6 +33,10 @@ class Talk(Protocol):
 
     def now(self) -> float: ...
 
+    @property
+    def keeping(self) -> Keeping | None:
+        """None where nothing can be paused."""
+
 
 class CallDesk:
     """What tools may do in one call. Tools are built before the call is answered, so the conversation comes later."""
@@ -54,6 +59,8 @@ class CallDesk:
         return bool(self._talk and not self._talk.floor.is_agents)
 
     def append(self, entry: Mapping[str, Any]) -> None:
+        if entry["op"] == "tool_call" and self._was_paused_since(entry["started_ms"]):
+            entry = {**entry, "arguments": {}, "output": ""}
         self._records.append(entry)
 
     async def keep(self, entry: Mapping[str, Any]) -> None:
@@ -70,6 +77,29 @@ class CallDesk:
 
     def show_keys(self, keys: str) -> str:
         return self._talk.show_keys(keys) if self._talk else DOT * len(keys)
+
+    def pause_recording(self) -> bool:
+        keeping = self._keeping
+        if keeping:
+            keeping.pause()
+        return keeping is not None
+
+    def resume_recording(self) -> bool:
+        keeping = self._keeping
+        if keeping:
+            keeping.resume()
+        return keeping is not None
+
+    @property
+    def is_paused(self) -> bool:
+        return bool(self._keeping and self._keeping.is_paused)
+
+    @property
+    def _keeping(self) -> Keeping | None:
+        return self._talk.keeping if self._talk else None
+
+    def _was_paused_since(self, started_ms: int) -> bool:
+        return bool(self._keeping and self._keeping.hides(started_ms / 1000, self.now_ms() / 1000))
 
     def now_iso(self) -> str:
         return datetime.now(UTC).isoformat()

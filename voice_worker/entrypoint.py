@@ -19,6 +19,7 @@ from livekit.agents.llm import RawFunctionTool
 
 from agents.errors import LiquidError
 from calls.models import Call
+from calls.policies import NO_CONTENT
 from calls.services.claiming import claim_call
 from voice_worker import outcome
 from voice_worker.answered import AnswerClock, AnsweredCall
@@ -181,10 +182,13 @@ class _Run:
 
     async def _talk(self) -> None:
         snapshot = await in_database(partial(load_snapshot, self._job.call_id))
+        if snapshot.policy == NO_CONTENT and not snapshot.is_chat:
+            # What is written into a chat is its only answer; it is forgotten when the chat is over.
+            self._records.keeps_content = False
         orders = Orders(snapshot.call_id, features=snapshot.features)
         desk = CallDesk(records=self._records, orders=orders)
         box = Toolbox(call_id=snapshot.call_id, desk=desk, backend_decides=settings.TOOLS_DECIDED_BY_BACKEND)
-        tools = build_tools(snapshot.grants, box=box)
+        tools = build_tools(snapshot.usable_grants, box=box)
         script = await asyncio.to_thread(self._write_script, snapshot, tools)
         async with contextlib.AsyncExitStack() as closing:
             open_far_end = self._open_chat if snapshot.is_chat else self._answer

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 
 from agents.personas import HOURS_AND_MESSAGE, PERSONAS, Persona
+from calls.policies import NO_CONTENT
 from voice_worker.audio import CallClock, CallEnds
 from voice_worker.entrypoint import Append, EndsFactory
 from voice_worker.providers.base import ProviderConfigError
@@ -50,7 +51,8 @@ def persona_ends(progress: Progress = lambda done, total: None) -> EndsFactory:
             persona=_persona(snapshot.persona),
             clock=clock,
             speaking=KeptSpeech(client, Path(settings.VP_FILES) / "persona-speech"),
-            log_path=persona_log(snapshot.call_id),
+            # Its account of the call tells what was said.
+            log_path=persona_log(snapshot.call_id) if snapshot.policy != NO_CONTENT else None,
         )
         try:
             await ends.prepare(progress)

@@ -3,11 +3,12 @@
 import re
 from collections import deque
 from collections.abc import AsyncIterable
+from dataclasses import dataclass
 from typing import Final, Self, cast
 
 import numpy as np
 from livekit import rtc
-from livekit.agents import stt, vad
+from livekit.agents import stt, utils, vad
 
 _FAINTER_DB: Final = 13.0
 _QUIETEST_DB: Final = -50.0
@@ -146,6 +147,15 @@ class _NearStream:
         return [event] if near else []
 
 
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    """Seconds are the recogniser's own."""
+
+    text: str
+    started_s: float
+    ended_s: float
+
+
 class Filtered:
     """Passes speech events on, but for words that were only said to show attention while the agent spoke."""
 
@@ -153,11 +163,26 @@ class Filtered:
         self.agent_spoke = False
         self.agent_asked = False
         self.dropped: deque[str] = deque(maxlen=20)
+        self._words: list[HeardWord] = []
+
+    def take_words(self) -> list[HeardWord]:
+        """The words of what was heard last, once, where the recogniser tells their times."""
+        words, self._words = self._words, []
+        return words
 
     async def run(self, events: AsyncIterable[stt.SpeechEvent | str]) -> AsyncIterable[stt.SpeechEvent | str]:
         async for event in events:
             if not self._is_to_be_dropped(event):
+                self._note_words(event)
                 yield event
+
+    def _note_words(self, event: stt.SpeechEvent | str) -> None:
+        if isinstance(event, str) or event.type is not stt.SpeechEventType.FINAL_TRANSCRIPT or not event.alternatives:
+            return
+        told = event.alternatives[0].words or []
+        for word in told:
+            if utils.is_given(word.start_time) and utils.is_given(word.end_time):
+                self._words.append(HeardWord(str(word).strip(), float(word.start_time), float(word.end_time)))
 
     def _is_to_be_dropped(self, event: stt.SpeechEvent | str) -> bool:
         if isinstance(event, str) or not event.alternatives or not self.agent_spoke:

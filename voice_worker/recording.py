@@ -1,6 +1,7 @@
 """A call's recording: Ogg/Opus, caller on the left, agent on the right, playable up to the last second at any time."""
 
 import asyncio
+import errno
 import hashlib
 import logging
 import queue
@@ -104,10 +105,21 @@ class OpusFile:
         self._container.mux(self._stream.encode(frame))
 
 
-class Recorder:
-    """A tap that records. It never raises into the call: when writing fails, recording ends and `close` says why."""
+def why(error: Exception) -> str:
+    """Why a recording stopped, for staff."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk of the worker host was full ({error.strerror})."
+    return f"{type(error).__name__}: {error}"
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+
+class Recorder:
+    """A tap that records. It never raises into the call: when writing fails, recording ends and `close` says why.
+
+    What is heard during a pause, or before the start, is silence in the file, so its seconds are the call's.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, starts: bool = True) -> None:
+        """With `starts` off there is no file until `resume`."""
         self._path = path
         self._clock = clock
         self._queue: queue.Queue[tuple[int, float, Int16Array] | None] = queue.Queue(_QUEUED_FRAMES)
@@ -116,7 +128,21 @@ class Recorder:
         self._overflowed = 0
         self.error = ""
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._thread.start()
+        self._listens = False
+        if starts:
+            self.resume()
+
+    @property
+    def has_begun(self) -> bool:
+        return self._thread.ident is not None
+
+    def pause(self) -> None:
+        self._listens = False
+
+    def resume(self) -> None:
+        if not self.has_begun and self._closed_at is None:
+            self._thread.start()
+        self._listens = True
 
     def caller_frame(self, pcm: Int16Array, at: float) -> None:
         self._put(CALLER, pcm=pcm, at=at)
@@ -128,6 +154,8 @@ class Recorder:
         """Write what is left; blocks for up to a second or so, `aclose` does not."""
         if self._closed_at is None:
             self._closed_at = self._clock.now()
+        if not self.has_begun:
+            return self._result()
         with suppress(queue.Full):
             self._queue.put_nowait(None)
         self._thread.join(_CLOSE_TIMEOUT_S)
@@ -139,7 +167,7 @@ class Recorder:
         return await asyncio.to_thread(self.close)
 
     def _put(self, channel: int, *, pcm: Int16Array, at: float) -> None:
-        if self.error or self._closed_at is not None:
+        if not self._listens or self.error or self._closed_at is not None:
             return
         try:
             self._queue.put_nowait((channel, at, pcm))
@@ -151,7 +179,7 @@ class Recorder:
             with OpusFile(self._path) as file:
                 self._record(file)
         except Exception as error:
-            self.error = f"{type(error).__name__}: {error}"
+            self.error = why(error)
             logger.exception("The recording of %s stopped", self._path)
 
     def _record(self, file: OpusFile) -> None:

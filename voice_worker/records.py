@@ -21,6 +21,7 @@ from django.db import connections
 
 from calls.errors import ForeignJobError
 from calls.models import Call
+from calls.policies import without_content
 from calls.services.journal import apply_entries
 from voice_worker.hiding import Hiding
 from voice_worker.journal_file import Entry, Header, JournalFile
@@ -36,7 +37,10 @@ _Numbered = tuple[int, Entry]
 
 
 class Records:
-    """The journal of one call. `append` may be called on the event loop; nothing here blocks it."""
+    """The journal of one call. `append` may be called on the event loop; nothing here blocks it.
+
+    Unless it `keeps_content`, nothing of what is said reaches the disk or the database.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Records:
     ) -> None:
         """`disowned` is set on the loop when the call belongs to another job; then nothing more is stored."""
         self.disowned = asyncio.Event()
+        self.keeps_content = True
         self._observe = observe
         self._hiding = Hiding()
         self._count = 0
@@ -86,6 +91,8 @@ class Records:
 
     def _put(self, entry: Entry, written: "Future[None] | None") -> None:
         entry = self._hiding.masked(entry)
+        if not self.keeps_content:
+            entry = without_content(entry)
         self._count += 1
         self._disk.put(self._count, entry, written)
         if self._observe:

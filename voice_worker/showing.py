@@ -9,12 +9,12 @@ from statistics import median
 from typing import Any, Final
 from uuid import UUID
 
-from django.core.files.storage import storages
 from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
 from calls.models import Call, Recording
+from calls.places import storage_at
 from calls.resolving import scope_of_call
 from calls.selectors import CostLine, TurnTiming, cost_lines, turn_timings, why_it_ended
 from calls.services.finalizing import finalize_call
@@ -146,7 +146,7 @@ def _recording_path(call: Call) -> str:
     if row is None:
         return "none"
     if row.state == Recording.State.STORED:
-        return str(storages["recordings"].path(row.file))
+        return f"{row.file} in the storage" if row.place == "gcs" else str(storage_at(row.place).path(row.file))
     return row.spool_path if row.state == Recording.State.SPOOLED else f"lost: {row.detail}"
 
 

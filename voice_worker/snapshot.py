@@ -6,7 +6,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from agents.pipeline import VersionSettings
+from agents.tools import TOOLS
 from calls.models import Call
+from calls.policies import EVERYTHING, NO_CONTENT, policy_of
 from calls.resolving import scope_of_call
 from tenants.services.features import enabled_features
 from voiceplatform.lib.retry import retry_on_lost_connection
@@ -31,6 +33,7 @@ class CallSnapshot:
     call_id: UUID
     tenant_id: UUID
     kind: str
+    room: str
     persona: str
     context: Mapping[str, Any]
     variables: Mapping[str, Any]
@@ -46,7 +49,19 @@ class CallSnapshot:
 
     @property
     def is_recorded(self) -> bool:
-        return self.settings.record and not self.is_chat and RECORDING_FEATURE in self.features
+        wanted = self.settings.recording.mode != "off" and not self.is_chat and RECORDING_FEATURE in self.features
+        return wanted and self.policy == EVERYTHING
+
+    @property
+    def policy(self) -> str:
+        """How much is kept of the call, one of calls.policies."""
+        return policy_of({"kept": self.settings.kept}, self.features)
+
+    @property
+    def usable_grants(self) -> list[Grant]:
+        """Without tools that write down what is said, where nothing of it may be kept."""
+        keeps = self.policy != NO_CONTENT
+        return [grant for grant in self.grants if keeps or not (grant.key in TOOLS and TOOLS[grant.key].keeps_words)]
 
     @property
     def is_by_phone(self) -> bool:
@@ -77,6 +92,7 @@ def _freeze(call: Call, body: Mapping[str, Any], features: Features) -> CallSnap
         call_id=call.pk,
         tenant_id=call.tenant_id,
         kind=call.kind,
+        room=call.room,
         persona=call.persona,
         context=call.context,
         variables=call.variables,

@@ -11,6 +11,7 @@ from livekit.agents import (
     NOT_GIVEN,
     Agent,
     AgentStateChangedEvent,
+    ConversationItemAddedEvent,
     NotGivenOr,
     UserInputTranscribedEvent,
     UserStateChangedEvent,
@@ -20,6 +21,7 @@ from livekit.agents import (
 from voice_worker import outcome
 from voice_worker.apology import Apology
 from voice_worker.audio import CallEnds
+from voice_worker.control import settled
 from voice_worker.conversation import Conversation
 from voice_worker.floor import TRANSFER
 from voice_worker.heard import HeardOutput, HeardText
@@ -81,6 +83,28 @@ class SpokenConversation(Conversation):
         session.on("user_state_changed", self._on_user_state)
         session.on("agent_state_changed", self._on_agent_state)
 
+    async def _greet(self) -> None:
+        await super()._greet()
+        await self._ask_consent()
+
+    async def _ask_consent(self) -> None:
+        """A question that was talked over has not been heard, so it is asked once more."""
+        if self.keeping is None or not self.keeping.needs_consent:
+            return
+        for _ in range(2):
+            said = self._say(self._script.settings.recording.consent_question, source="greeting")
+            if said is None:
+                return
+            await settled(said)
+            if not said.interrupted:
+                self.keeping.asked()
+                return
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        super()._on_item(event)
+        if self.keeping and isinstance(event.item, llm.ChatMessage) and event.item.role == "user":
+            self.keeping.caller_said(event.item.text_content or "", turn=self.transcript.caller_turn)
+
     async def press_keys(self, digits: str) -> None:
         """Raises NoKeysError."""
         if self._ends.keys is None:
@@ -120,6 +144,8 @@ class SpokenConversation(Conversation):
         if self._referring:
             self._referring.cancel()
         self._entry.close()
+        if self.keeping:
+            self.keeping.close()
         await super().close()
 
     def _own_duties(self) -> list[Coroutine[Any, Any, None]]:
@@ -147,7 +173,8 @@ class SpokenConversation(Conversation):
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
         if event.is_final and event.transcript:
             self._silence.caller_spoke()
-            self.transcript.caller_heard(event.transcript, language=str(event.language or ""))
+            words = self._filtered.take_words()
+            self.transcript.caller_heard(event.transcript, language=str(event.language or ""), words=words)
 
     def _on_pressed(self, keys: str) -> None:
         """Keys are an answer like words are, and also break in on the agent."""

@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -47,8 +47,9 @@ class _Waiting:
 class Spool:
     """The spool of this machine. All methods block; run them off the event loop."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._root = root
+        self._clock = clock
         self._waiting: dict[UUID, _Waiting] = {}
 
     def waiting(self) -> list[UUID]:
@@ -126,12 +127,12 @@ class Spool:
                 yield UUID(folder.name), folder
 
     def _is_due(self, call_id: UUID) -> bool:
-        return time.monotonic() >= self._waiting.get(call_id, _Waiting()).not_before
+        return self._clock() >= self._waiting.get(call_id, _Waiting()).not_before
 
     def _postpone(self, call_id: UUID, error: Exception) -> None:
         waiting = self._waiting.setdefault(call_id, _Waiting())
         pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**waiting.tries)
-        waiting.tries, waiting.not_before = waiting.tries + 1, time.monotonic() + pause
+        waiting.tries, waiting.not_before = waiting.tries + 1, self._clock() + pause
         logger.warning("records could not be handed in yet", call_id=str(call_id), error=f"{type(error).__name__}: {error}")
 
 

@@ -1,6 +1,6 @@
 """From the session's events to the turns of the transcript: numbered when they begin, written as soon as they are known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -9,6 +9,8 @@ from livekit.agents.voice import SpeechHandle
 
 from voice_worker.audio import CallClock
 from voice_worker.ears import EarTurn
+from voice_worker.keeping import MARK
+from voice_worker.listening import HeardWord
 
 Source = Literal["speech", "text", "greeting", "reply", "apology", "warning", "ordered"]
 _CALLER_METRICS: Final = {"transcription_delay": "transcription_delay", "end_of_turn_delay": "end_of_turn_delay"}
@@ -24,6 +26,7 @@ class _CallerTurn:
     ended_at: float
     language: str = ""
     parts: list[str] = field(default_factory=list)
+    words: list[tuple[str, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,22 @@ class Transcript:
     """Writes turns through `append`. All methods run on the event loop."""
 
     def __init__(
-        self, *, clock: CallClock, append: Callable[[Mapping[str, Any]], None], said_by_caller: Source = "speech"
+        self,
+        *,
+        clock: CallClock,
+        append: Callable[[Mapping[str, Any]], None],
+        said_by_caller: Source = "speech",
+        hides: Callable[[float, float], bool] = lambda started_at, ended_at: False,
     ) -> None:
+        """`hides` tells of a stretch of the call whether its words must not be kept."""
         self._clock = clock
+        self._hides = hides
         self._append = append
         self._said_by_caller = said_by_caller
         self._next = 1
         self._open: _CallerTurn | None = None
         self._speech_began: float | None = None
+        self._recogniser_began: float | None = None
         self._unheard = False
         self._agent_began: tuple[int, float] | None = None
         self._agent_turns: list[_AgentTurn] = []
@@ -72,15 +83,19 @@ class Transcript:
         self._handles.append(handle)
 
     def caller_began(self) -> None:
-        self._speech_began, self._unheard = self._clock.now(), True
+        self._speech_began, self._unheard, self._recogniser_began = self._clock.now(), True, None
 
-    def caller_heard(self, text: str, *, language: str) -> None:
-        """A stretch of the caller's speech is transcribed; more of the same turn may follow."""
+    def caller_heard(self, text: str, *, language: str, words: Sequence[HeardWord] = ()) -> None:
+        """A stretch of the caller's speech is transcribed; more of the same turn may follow.
+
+        The recogniser's clock is its own: its first word is taken to begin when the voice was heard.
+        """
         now, self._unheard = self._clock.now(), False
         if self._open is None:
             self._open = _CallerTurn(sequence=self._take_number(), started_at=self._speech_began or now, ended_at=now)
             self.caller_said.append("")
         self._open.parts.append(text)
+        self._open.words += self._placed(words)
         self._open.ended_at, self._open.language = now, language or self._open.language
         self.caller_said[-1] = " ".join(self._open.parts)
         self._write_caller(self._open, text=self.caller_said[-1], metrics={})
@@ -96,7 +111,7 @@ class Transcript:
         now = self._clock.now()
         self.caller_said.append(message)
         turn = _CallerTurn(sequence=self._take_number(), started_at=now, ended_at=now)
-        self._write_caller(turn, text=self._shown.get(message, message), metrics={})
+        self._write_caller(turn, text=message, metrics={})
 
     def item_added(self, item: llm.ChatMessage) -> None:
         if item.role == "user":
@@ -125,7 +140,7 @@ class Transcript:
         turn.started_at = self._second(metrics.get("started_speaking_at"), turn.started_at)
         turn.ended_at = self._second(metrics.get("stopped_speaking_at"), turn.ended_at)
         self.caller_said[-1] = text
-        self._write_caller(turn, text=self._shown.get(text, text), metrics=_milliseconds(metrics, _CALLER_METRICS))
+        self._write_caller(turn, text=text, metrics=_milliseconds(metrics, _CALLER_METRICS))
 
     def _agent_done(self, item: llm.ChatMessage) -> None:
         now = self._clock.now()
@@ -143,7 +158,7 @@ class Transcript:
                 "op": "turn",
                 "sequence": turn.sequence,
                 "speaker": "agent",
-                "text": item.text_content or "",
+                **self._words(item.text_content or "", turn),
                 "started_ms": _ms(turn.started_at),
                 "ended_ms": _ms(turn.ended_at),
                 "interrupted": bool(item.interrupted),
@@ -184,7 +199,7 @@ class Transcript:
                 "op": "turn",
                 "sequence": turn.sequence,
                 "speaker": "caller",
-                "text": text,
+                **self._words(text, turn),
                 "started_ms": _ms(turn.started_at),
                 "ended_ms": _ms(turn.ended_at),
                 "interrupted": False,
@@ -193,6 +208,21 @@ class Transcript:
                 "source": self._said_by_caller,
             }
         )
+
+    def _placed(self, words: Sequence[HeardWord]) -> list[tuple[str, int, int]]:
+        if not words or self._speech_began is None:
+            return []
+        if self._recogniser_began is None:
+            self._recogniser_began = words[0].started_s
+        shift = self._speech_began - self._recogniser_began
+        return [(word.text, _ms(word.started_s + shift), _ms(word.ended_s + shift)) for word in words]
+
+    def _words(self, text: str, turn: _CallerTurn | _AgentTurn) -> dict[str, Any]:
+        """What is written down of a turn."""
+        shown = MARK if self._hides(turn.started_at, turn.ended_at) else self._shown.get(text, text)
+        said = {"text": shown, "redacted": shown != text}
+        words = turn.words if isinstance(turn, _CallerTurn) and shown == text else []
+        return {**said, "words": words} if words else said
 
     def _take_number(self) -> int:
         number, self._next = self._next, self._next + 1

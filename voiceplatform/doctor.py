@@ -6,15 +6,12 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import redis
 from django.conf import settings
 from django.core import mail
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -27,24 +24,18 @@ from calls.errors import LiveKitError
 from calls.models import ProviderEvent, WorkerHost
 from calls.telephony.client import connected, is_configured
 from calls.telephony.standing import standing
+from voiceplatform.findings import Finding
+from voiceplatform.storage_doctor import storage_checks
 
 HOST_SILENCE = timedelta(seconds=15)
 CLOCKS_APART_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
 
 
 def examine() -> Iterator[Finding]:
     """Check each dependency in the order in which others need it."""
     database = _database()
     yield database
-    checks: list[Callable[[], Finding]] = [_broker, _spool, _storage, _mail, _speech, _brain, _livekit]
+    checks: list[Callable[[], Finding]] = [_broker, _spool, *storage_checks(), _mail, _speech, _brain, _livekit]
     if database.ok:
         phones = [_telephony, _hook, _phone_hosts] if is_configured() else []
         checks = [_migrations, _clocks, *checks, *phones, _hosts]
@@ -89,18 +80,6 @@ def _spool() -> Finding:
     except OSError as error:
         return Finding("spool", ok=False, detail=str(error), fix="Point VP_SPOOL at a folder the worker may write")
     return Finding("spool", ok=True, detail=str(path))
-
-
-def _storage() -> Finding:
-    storage = storages["recordings"]
-    try:
-        name = storage.save("doctor/probe", ContentFile(b"probe"))
-        with storage.open(name) as probe:
-            same = probe.read() == b"probe"
-        storage.delete(name)
-    except OSError as error:
-        return Finding("recordings", ok=False, detail=str(error), fix="Point VP_FILES at a folder the platform may write")
-    return Finding("recordings", ok=same, detail="a probe was written, read and deleted", fix="Check the disk behind VP_FILES")
 
 
 def _mail() -> Finding:

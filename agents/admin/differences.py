@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agents.pipeline import VersionSettings
+from agents.pipeline import VersionSettings, upgraded
 from agents.selectors import ToolChange, changed_settings, changed_tools
 from agents.tools import TOOLS
 
@@ -72,6 +72,7 @@ def in_words(value: Any, unit: str = "") -> str:
 
 def readable(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """All settings as sections of title and value, in the order of the form."""
+    settings = upgraded(settings)
     general: list[tuple[str, str]] = []
     sections: list[tuple[str, list[tuple[str, str]]]] = [("General", general)]
     for name, info in VersionSettings.model_fields.items():

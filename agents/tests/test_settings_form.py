@@ -32,7 +32,7 @@ some_settings = st.fixed_dictionaries(
             {"min_endpointing_delay_s": st.floats(0.1, 3), "max_endpointing_delay_s": st.floats(3, 10)}
         ),
         "limits": st.fixed_dictionaries({"max_duration_s": st.integers(601, 7200), "duration_warning_s": st.integers(0, 600)}),
-        "record": st.booleans(),
+        "recording": st.fixed_dictionaries({"mode": st.sampled_from(["off", "on", "after_consent"])}),
     }
 )
 

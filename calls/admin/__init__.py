@@ -1,3 +1,25 @@
-from calls.admin import calls, carriers, hosts, messages, numbers, people, provider_events, trunks, windows
+from calls.admin import (
+    calls,
+    carriers,
+    hosts,
+    messages,
+    numbers,
+    people,
+    provider_events,
+    recordings_list,
+    trunks,
+    windows,
+)
 
-__all__ = ["calls", "carriers", "hosts", "messages", "numbers", "people", "provider_events", "trunks", "windows"]
+__all__ = [
+    "calls",
+    "carriers",
+    "hosts",
+    "messages",
+    "numbers",
+    "people",
+    "provider_events",
+    "recordings_list",
+    "trunks",
+    "windows",
+]

@@ -13,9 +13,11 @@ from agents.admin.differences import in_words, readable
 from agents.tools import TOOLS
 from calls.admin import happenings, recordings, timeline, transcript, waterfall
 from calls.admin.explain import explain
+from calls.admin.recording_states import standing
 from calls.admin.states import TALKING, state_badge
 from calls.admin.steering import present_context
 from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, ToolCall
+from calls.services.recordings import CONSENT
 from tenants.display import clock, duration
 from tenants.models import UsageRecord
 
@@ -29,12 +31,14 @@ def page_context(call: Call, *, may_listen: bool, user_id: UUID) -> dict[str, An
     used = tools_of(call)
     tools = [_tool(tool) for tool in used]
     recording = Recording.objects.filter(call=call).first()
+    events = list(CallEvent.objects.filter(call=call)[:EVENTS_SHOWN])
     context = {
         **head_context(call),
         "tools": tools,
         "legs": list(Leg.objects.filter(call=call)),
         "calls_messages": list(Message.objects.filter(call=call)),
         "recording": recording,
+        "standing": standing(recording) if recording else None,
         "audio_url": _audio_url(call, recording, user_id) if may_listen else "",
         "may_listen": may_listen,
         "timeline": timeline.draw(
@@ -43,9 +47,11 @@ def page_context(call: Call, *, may_listen: bool, user_id: UUID) -> dict[str, An
             duration_ms=recording.duration_ms if recording and recording.duration_ms else _length_ms(call),
         ),
         "turn_count": len(turns),
+        "formats": [("text", "Text"), ("json", "JSON"), ("srt", "SRT"), ("vtt", "VTT")],
         "turn_index": transcript.index(turns),
         "pages": transcript.page_numbers(len(turns)),
-        "events": [_event(event, call) for event in CallEvent.objects.filter(call=call)[:EVENTS_SHOWN]],
+        "events": [_event(event, call) for event in events],
+        "consent": next((happenings.told(event)[0] for event in events if event.kind == CONSENT), ""),
         **transcript.page_of(call, number=0),
         **waterfall_context(turns, tools=used, page=0),
         **cost_context(call),

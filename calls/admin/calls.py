@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -20,8 +20,10 @@ from calls.admin import call_page, recordings, steering, transcript
 from calls.admin.filters import AgentFilter, CostAboveFilter, DayRangeFilter, LivemodeFilter, QuestionFilter
 from calls.admin.states import TALKING, state_badge
 from calls.errors import CallsError
-from calls.models import Call
+from calls.models import Call, Recording
 from calls.services.commands import request_hang_up
+from calls.services.transcripts import FORMATS, write_transcript
+from calls.services.trimming import ask_for_trimmed
 from tenants.admin.base import ConsoleAdmin, ReadOnlyAdminMixin
 from tenants.admin.forms import ReasonForm
 from tenants.display import EMPTY, badge, duration, moment, moment_text, money
@@ -108,6 +110,8 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
             self.row_path("recording/", require_safe(self.recording_view), "recording"),
             self.row_path("recording-link/", require_safe(self.recording_link_view), "recording_link"),
             self.row_path("steer/<slug:name>/", require_POST(self.steer_view), "steer"),
+            self.row_path("transcript/", require_safe(self.transcript_view), "transcript"),
+            self.row_path("trim/", require_POST(self.trim_view), "trim"),
             self.row_path("hang-up/", require_POST(self.hang_up_view), "hang_up"),
         ]
         return [*own, *super().get_urls()]
@@ -158,6 +162,31 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         url = recordings.signed_url(self.row_url("recording", call), call=call, user_id=staff_user(request).pk)
         return HttpResponse(url, content_type="text/plain")
 
+    def transcript_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """The transcript as a file."""
+        call = self.viewable(request, object_id)
+        known = FORMATS.get(format := request.GET.get("format", "text"))
+        if known is None:
+            raise Http404("There is no such format.")
+        name = f'attachment; filename="{call.public_id}.{known.extension}"'
+        headers = {"Content-Disposition": name, "Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
+        text = write_transcript(call, format=format)
+        return HttpResponse(text, content_type=f"{known.content_type}; charset=utf-8", headers=headers)
+
+    def trim_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Have the copy without silences made."""
+        call = self.viewable(request, object_id)
+        recording = Recording.objects.filter(call=call).first()
+        if recording is None or not self.may_listen(request):
+            raise PermissionDenied
+        try:
+            ask_for_trimmed(recording)
+        except CallsError as refused:
+            messages.error(request, str(refused))
+        else:
+            messages.success(request, "The copy without silences is being made; reload this page in a moment.")
+        return redirect(self.row_url("change", call))
+
     def hang_up_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         call = self.viewable(request, object_id)
         if not self.has_hang_up_permission(request):
@@ -198,7 +227,10 @@ class CallAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         return call
 
     def urls_of(self, call: Call) -> dict[str, str]:
-        return {name: self.row_url(name, call) for name in ("turns", "waterfall", "live", "recording_link", "hang_up")}
+        return {
+            name: self.row_url(name, call)
+            for name in ("turns", "waterfall", "live", "recording_link", "transcript", "trim", "hang_up")
+        }
 
 
 def _number(text: str | None) -> int:

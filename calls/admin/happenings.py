@@ -6,6 +6,7 @@ from typing import Any, Final
 from agents.admin.differences import in_words
 from calls.models import CallCommand, CallEvent, Supervision
 from calls.outcomes import Retry
+from calls.storage_problems import PROBLEMS
 
 Told = tuple[str, list[tuple[str, str]]]
 _RETRIES: Final[Mapping[str, str]] = {
@@ -62,6 +63,34 @@ def _supervisor_left(data: Mapping[str, Any]) -> str:
     return "Whoever of the staff " + ("had taken over" if took_over else "listened in") + " left the call."
 
 
+def _consent(data: Mapping[str, Any]) -> str:
+    return _CONSENTS.get(data.get("answer", ""), "The caller was asked whether the call may be recorded.")
+
+
+def _paused(data: Mapping[str, Any]) -> str:
+    return "The recording was paused: from here on nothing that was said is kept."
+
+
+def _resumed(data: Mapping[str, Any]) -> str:
+    if data.get("by") == "time":
+        return "The recording went on by itself, because the pause had lasted as long as the agent's settings allow."
+    return "The recording went on."
+
+
+_CONSENTS: Final[Mapping[str, str]] = {
+    "yes": "The caller agreed to be recorded; the recording begins here.",
+    "no": "The caller did not want to be recorded, so there is no recording.",
+    "none": "The caller was asked whether the call may be recorded and did not say; it is not recorded.",
+    "withdrawn": "The caller no longer wanted to be recorded; the recording ends here.",
+}
+
+
+def _waits(data: Mapping[str, Any]) -> str:
+    problem = PROBLEMS.get(data.get("problem", ""))
+    said = problem.sentence if problem else "The storage did not take it."
+    return f"The recording waits on its worker host. {said} ({data.get('detail', '')})"
+
+
 _SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "inbound_hook": _hook,
     "dial_ended": _dial_ended,
@@ -69,4 +98,8 @@ _SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "action_failed": _action_failed,
     "supervisor_joined": _supervisor_joined,
     "supervisor_left": _supervisor_left,
+    "recording_consent": _consent,
+    "recording_paused": _paused,
+    "recording_resumed": _resumed,
+    "recording_waits": _waits,
 }

@@ -32,7 +32,9 @@ def stream(request: HttpRequest, call: Call) -> HttpResponseBase:
         raise PermissionDenied("This link has expired. Reload the page of the call.") from error
     if signed_for != f"{call.pk}:{staff_user(request).pk}":
         raise PermissionDenied("This link is somebody else's.")
-    recording = Recording.objects.filter(call=call, state=Recording.State.STORED).first()
+    stored = Recording.objects.filter(call=call, state=Recording.State.STORED)
+    trimmed = "trimmed" in request.GET
+    recording = stored.filter(copy=Recording.Copy.MADE).first() if trimmed else stored.first()
     if recording is None:
         raise Http404("This call has no stored recording.")
-    return serve_recording(request, recording)
+    return serve_recording(request, recording, trimmed=trimmed)

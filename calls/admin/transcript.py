@@ -25,6 +25,7 @@ class Said:
     remark: str
     interrupted: bool
     heard_after: str
+    redacted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ def _said(turn: Turn) -> Said:
         text=turn.text,
         remark=turn.get_source_display() if turn.source in _REMARKED else "",
         interrupted=turn.interrupted,
+        redacted=turn.redacted,
         heard_after=f"{gap / 1000:.1f} s" if isinstance(gap, int | float) else "",
     )
 

@@ -19,6 +19,7 @@ from calls.errors import InvalidLinkError
 from calls.models import Message, Recording
 from calls.services.messages import mark_read
 from calls.services.recording_links import LISTEN, open_link, sign_link
+from calls.services.trimming import ask_for_trimmed
 from calls.streaming import serve_recording
 from tenants.api.authentication import CALLER_ATTRIBUTE
 from tenants.api.idempotency import idempotent
@@ -64,7 +65,7 @@ class MessageViewSet(ListMixin, ResourceViewSet):
 @extend_schema_view(list=extend_schema(summary="List recordings"))
 class RecordingViewSet(ListMixin, ResourceViewSet):
     prefix = Recording.public_prefix
-    scopes = dict.fromkeys(("list", "retrieve", "url", "content"), LISTEN)
+    scopes = dict.fromkeys(("list", "retrieve", "url", "trim", "content"), LISTEN)
     serializer_class = shapes.RecordingSerializer
     filterset_class = RecordingFilters
 
@@ -76,11 +77,21 @@ class RecordingViewSet(ListMixin, ResourceViewSet):
     def retrieve(self, request: Request, id: str) -> Response:
         return Response(self.get_serializer(self.get_object()).data)
 
-    @extend_schema(summary="Make a link to listen by", request=None, responses=shapes.RecordingUrlSerializer)
+    @extend_schema(summary="Have a copy without silences made", request=None, responses={202: shapes.RecordingSerializer})
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def trim(self, request: Request, id: str) -> Response:
+        """Made once, within a minute or so: fetch the recording again until `trimmed.state` is made. The original stays."""
+        return Response(self.get_serializer(ask_for_trimmed(self.get_object())).data, status=202)
+
+    @extend_schema(
+        summary="Make a link to listen by", request=shapes.RecordingLinkSerializer, responses=shapes.RecordingUrlSerializer
+    )
     @action(detail=True, methods=["post"])
     def url(self, request: Request, id: str) -> Response:
         """It opens without a key for 15 minutes, as long as the recording and this key's permission last."""
-        link = sign_link(self.get_object(), caller=self.caller)
+        trimmed = self.body(shapes.RecordingLinkSerializer, request)["trimmed"]
+        link = sign_link(self.get_object(), caller=self.caller, trimmed=trimmed)
         address = reverse("recording-content", kwargs={"id": id}, request=request)
         return Response({"url": f"{address}?token={link.token}", "expires_at": link.expires_at})
 
@@ -88,15 +99,18 @@ class RecordingViewSet(ListMixin, ResourceViewSet):
     @action(detail=True, authentication_classes=[], permission_classes=[], filterset_class=None, pagination_class=None)
     def content(self, request: Request, id: str) -> HttpResponseBase:
         """Needs no key but the link's token. Answers HEAD, and ranges, so that a player can seek."""
-        listener = open_link(request.query_params.get("token", ""), recording_id=self.row_id(self.prefix, id))
+        opened = open_link(request.query_params.get("token", ""), recording_id=self.row_id(self.prefix, id))
+        listener = opened.caller
         if isinstance(known := getattr(request, CALLER_ATTRIBUTE, None), Caller) and known.tenant_id != listener.tenant_id:
             raise InvalidLinkError("This link is another account's than the API key sent along.")
         self._count(listener)
         with tenant_scope(listener.tenant_id):
-            recording = self.rows().filter(state=Recording.State.STORED).filter(pk=self.row_id(self.prefix, id)).first()
+            stored = self.rows().filter(state=Recording.State.STORED)
+            found = stored.filter(copy=Recording.Copy.MADE) if opened.trimmed else stored
+            recording = found.filter(pk=self.row_id(self.prefix, id)).first()
         if recording is None:
             raise Http404("This recording is gone.")
-        response = serve_recording(request, recording)
+        response = serve_recording(request, recording, trimmed=opened.trimmed)
         if response.status_code == 416:
             raise Refusal(416, RANGE, "The range lies outside the file.", headers={"Content-Range": response["Content-Range"]})
         return response

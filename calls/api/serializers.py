@@ -175,14 +175,28 @@ class CallSerializer(StrictSerializer):
         return why_it_ended(call) or None
 
 
+class WordSerializer(StrictSerializer):
+    text = serializers.CharField(read_only=True)
+    started_ms = serializers.IntegerField(read_only=True)
+    ended_ms = serializers.IntegerField(read_only=True)
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return dict(zip(self.fields, instance, strict=True))
+
+
 class TurnSerializer(StrictSerializer):
     sequence = serializers.IntegerField(read_only=True, help_text="Its place in the conversation, from 0.")
-    speaker = serializers.ChoiceField(choices=Turn.Speaker.choices, read_only=True)
+    speaker = serializers.ChoiceField(
+        choices=Turn.Speaker.choices, read_only=True, help_text="A person is somebody the caller was connected with."
+    )
     source = serializers.ChoiceField(choices=Turn.Source.choices, read_only=True)  # type: ignore[assignment]
-    text = serializers.CharField(read_only=True)
+    text = serializers.CharField(read_only=True, help_text="Of an interrupted turn, what was heard of it.")
+    language = WordField(help_text="Null where the recogniser tells none.")
     started_ms = serializers.IntegerField(read_only=True, allow_null=True, help_text="Milliseconds since the call was answered.")
     ended_ms = serializers.IntegerField(read_only=True, allow_null=True)
+    words = WordSerializer(many=True, read_only=True, help_text="Empty where the recogniser tells no times of words.")
     interrupted = serializers.BooleanField(read_only=True, help_text="The other side spoke before it was finished.")
+    redacted = serializers.BooleanField(read_only=True, help_text="Words were left out or masked before they were stored.")
 
 
 class ToolCallSerializer(StrictSerializer):
@@ -230,11 +244,28 @@ class MessageSerializer(StrictSerializer):
     read_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="When somebody took note; null until then.")
 
 
+class TrimmedSerializer(StrictSerializer):
+    state = serializers.SerializerMethodField(help_text="Null until POST …/trim has asked for it.")
+    duration_ms = serializers.IntegerField(source="copy_duration_ms", read_only=True, allow_null=True)
+    size = serializers.IntegerField(source="copy_size", read_only=True, allow_null=True, help_text="Bytes.")
+    sha256 = WordField(source="copy_sha256", help_text="Checksum of the copy.")
+
+    @extend_schema_field(serializers.ChoiceField(choices=["asked", "making", "made", "failed"], allow_null=True))
+    def get_state(self, recording: Recording) -> str | None:
+        return recording.copy or None
+
+
 class RecordingSerializer(CallRecordingSerializer):
     call_id = PublicIdField(Call.public_prefix, read_only=True)
     size = serializers.IntegerField(read_only=True, allow_null=True, help_text="Bytes.")
     sha256 = WordField(help_text="Checksum of the file.")
     stored_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    trimmed = TrimmedSerializer(source="*", read_only=True, help_text="The copy without silences.")
+
+
+class RecordingLinkSerializer(StrictSerializer):
+    trimmed = serializers.BooleanField(default=False, help_text="The copy without silences instead of the recording.")
 
 
 class RecordingUrlSerializer(StrictSerializer):

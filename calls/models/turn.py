@@ -12,11 +12,13 @@ from tenants.models import TenantForeignKey, tenant_key
 
 
 class Turn(JournaledModel):
-    """One stretch of speech. Times are milliseconds on the call clock; `metrics` holds milliseconds and counts."""
+    """One stretch of speech. A person is somebody the caller was connected with. `words` holds text, start and end of each
+    word where the recogniser tells them. Times are milliseconds on the call clock; `metrics` holds milliseconds and counts."""
 
     class Speaker(models.TextChoices):
         CALLER = "caller", "caller"
         AGENT = "agent", "agent"
+        PERSON = "person", "person"
 
     class Source(models.TextChoices):
         SPEECH = "speech", "speech"
@@ -38,6 +40,8 @@ class Turn(JournaledModel):
     started_ms = models.IntegerField(null=True, blank=True)
     ended_ms = models.IntegerField(null=True, blank=True)
     interrupted = models.BooleanField(default=False)
+    redacted = models.BooleanField(default=False, help_text="Words were left out or masked before they were stored.")
+    words: Any = models.JSONField(default=list)
     metrics: Any = models.JSONField(default=dict)
     position: Any = stream_position()
 
@@ -47,7 +51,7 @@ class Turn(JournaledModel):
             tenant_key("turn"),
             TenantForeignKey(field="call", name="turn_call_same_tenant"),
             models.UniqueConstraint(fields=["tenant", "call", "sequence"], name="turn_once"),
-            models.CheckConstraint(name="turn_speaker_known", condition=Q(speaker__in=["caller", "agent"])),
+            models.CheckConstraint(name="turn_speaker_known", condition=Q(speaker__in=["caller", "agent", "person"])),
         ]
 
     def __str__(self) -> str:

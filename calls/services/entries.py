@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from voiceplatform.lib.redaction import mask_card_numbers
 
@@ -60,6 +60,7 @@ Key = Annotated[Text120, Field(min_length=1)]
 Provider = Annotated[Text40, Field(min_length=1)]
 Prose = Annotated[str, _CLEAN, Field(max_length=10_000)]
 Said = Annotated[str, _CLEAN, AfterValidator(mask_card_numbers), Field(max_length=1_000_000)]
+Word = Annotated[str, _CLEAN, Field(max_length=200)]
 Data = Annotated[dict[str, Any], _CLEAN, AfterValidator(_without_cards)]
 Metrics = Annotated[dict[str, Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_measured)]
 Ms = Annotated[int, BeforeValidator(_whole), Field(ge=-_MAX_MS, le=_MAX_MS)]
@@ -85,14 +86,24 @@ class StatusEntry(Entry):
 class TurnEntry(Entry):
     op: Literal["turn"]
     sequence: Sequence
-    speaker: Literal["caller", "agent"]
+    speaker: Literal["caller", "agent", "person"]
     text: Said
     started_ms: Ms | None = None
     ended_ms: Ms | None = None
     interrupted: bool = False
+    redacted: bool = False
+    words: list[tuple[Word, Ms, Ms]] = Field(default_factory=list, max_length=20_000)
     language: Text20 = ""
     metrics: Metrics = Field(default_factory=dict)
     source: Literal["speech", "text", "greeting", "reply", "apology", "warning", "ordered"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tells_of_masks(cls, raw: Any) -> Any:
+        """The single words of a number that is masked would tell it all the same."""
+        text = raw.get("text") if isinstance(raw, Mapping) else None
+        hides = isinstance(text, str) and mask_card_numbers(text) != text
+        return {**raw, "redacted": True, "words": []} if hides else raw
 
 
 class TurnMetricsEntry(Entry):
@@ -200,6 +211,7 @@ class RecordingEntry(Entry):
     size: Size | None = None
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     detail: Prose = ""
+    cut_short: bool = False
 
 
 class FinalizeEntry(Entry):

@@ -12,10 +12,12 @@ from django.db.models.functions import Greatest
 from calls import settling, wakeups
 from calls.clock import database_now
 from calls.lifecycle import OBJECT_TYPE
-from calls.models import Call, CallCommand, CallEvent, Leg, Supervision
+from calls.models import Call, CallCommand, CallEvent, Leg, Supervision, ToolCall, Turn
+from calls.policies import NO_CONTENT, policy_of
 from calls.resolving import scope_of_call
 from calls.services.minutes import record_minutes
 from tenants import outbox
+from tenants.services.features import enabled_features
 from tenants.services.usage import RatedTotal, rate_usage
 
 WITH_THE_CALL: Final = "call_ended"
@@ -43,10 +45,24 @@ def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
         # Nobody who knew better has told when these phones left: the job was killed, and the server's message is lost.
         open_legs = Leg.objects.filter(call=call, ended_at=None)
         open_legs.update(ended_at=Greatest(Value(call.ended_at), F("started_at")), end_reason=WITH_THE_CALL)
+        forget_content(call)
         CallEvent.objects.create(call_id=call_id, kind="finalized", at=now, data=_told(total))
         wakeups.tell_news_on_commit(call_id)
         outbox.publish(topic="call.finalized", object_type=OBJECT_TYPE, object_id=call_id, data=_facts(call, total))
         return True
+
+
+def forget_content(call: Call) -> None:
+    """Of a call nothing of which is to be kept, what was kept to hold it: a chat is answered by what is written down."""
+    if not keeps_nothing(call):
+        return
+    Turn.objects.filter(call=call).exclude(text="").update(text="", words=[], redacted=True)
+    ToolCall.objects.filter(call=call).update(arguments={}, output="")
+    CallEvent.objects.filter(call=call, kind="entry_refused").update(data={})
+
+
+def keeps_nothing(call: Call) -> bool:
+    return policy_of(call.snapshot.body["settings"], enabled_features()) == NO_CONTENT
 
 
 def reprice_call(*, call_id: UUID, at: datetime) -> bool:

@@ -21,10 +21,11 @@ from calls import lifecycle, wakeups
 from calls.clock import database_now
 from calls.errors import ForeignJobError
 from calls.models import Call, CallEvent
+from calls.policies import without_content
 from calls.resolving import scope_of_call
 from calls.services import rows
 from calls.services.entries import AnyEntry, FinalizeEntry, StatusEntry, moment, parse_entry
-from calls.services.finalizing import finalize_call, reprice_call
+from calls.services.finalizing import finalize_call, keeps_nothing, reprice_call
 from calls.services.rows import UnfitEntryError
 from voiceplatform.lib.redaction import mask_card_numbers
 
@@ -84,6 +85,8 @@ class _Batch:
 
     def apply(self, entries: Sequence[object]) -> Applied:
         late = self.call.finalized_at is not None
+        if late and keeps_nothing(self.call):
+            entries = [without_content(entry) if isinstance(entry, Mapping) else {} for entry in entries]
         usage_arrived = False
         for steps, run in groupby(self._parsed(entries), key=_is_step):
             if steps:

@@ -4,6 +4,7 @@ A link names the tenant, the recording and the key that made it. Each time it is
 it ends at once with the recording, the key, or the key's permission.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,6 +22,13 @@ from tenants.services.api_keys import resolve_key_id
 
 LISTEN: Final = "recordings:read"
 HOLDS: Final = timedelta(minutes=15)
+WHOLE, TRIMMED = "whole", "trimmed"
+_WHY_NOT: Final[Mapping[str, str]] = {
+    Recording.State.MAKING: "is being made",
+    Recording.State.LOST: "is lost",
+    Recording.State.DELETED: "was deleted, because its time was over",
+    Recording.State.SPOOLED: "is still on its way from the machine that made it",
+}
 _SIGNER: Final = signing.TimestampSigner(salt="calls.recording.link")
 
 
@@ -30,22 +38,33 @@ class Link:
     expires_at: datetime
 
 
-def sign_link(recording: Recording, *, caller: Caller) -> Link:
-    """A link to a recording of the tenant in scope. Raises RecordingNotStoredError."""
+def sign_link(recording: Recording, *, caller: Caller, trimmed: bool = False) -> Link:
+    """A link to a recording of the tenant in scope, or to its copy without silences. Raises RecordingNotStoredError."""
     if recording.state != Recording.State.STORED:
-        why = "is lost" if recording.state == Recording.State.LOST else "is still on its way from the machine that made it"
-        raise RecordingNotStoredError(f"{recording.public_id} {why}.")
+        raise RecordingNotStoredError(f"{recording.public_id} {_WHY_NOT[recording.state]}.")
+    if trimmed and recording.copy != Recording.Copy.MADE:
+        raise RecordingNotStoredError(f"The trimmed copy of {recording.public_id} is not made yet: POST …/trim asks for it.")
     expires_at = timezone.now() + HOLDS
-    return Link(_SIGNER.sign(f"{current_tenant_id().hex}:{recording.pk.hex}:{caller.key_id.hex}"), expires_at)
+    what = TRIMMED if trimmed else WHOLE
+    return Link(_SIGNER.sign(f"{current_tenant_id().hex}:{recording.pk.hex}:{caller.key_id.hex}:{what}"), expires_at)
 
 
-def open_link(token: str, *, recording_id: UUID) -> Caller:
-    """Who listens, for the tenant whose scope the recording is to be read in. Needs no scope. Raises InvalidLinkError."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Who listens, for the tenant whose scope the recording is to be read in, and to which file."""
+
+    caller: Caller
+    trimmed: bool
+
+
+def open_link(token: str, *, recording_id: UUID) -> Opened:
+    """Needs no scope. Raises InvalidLinkError."""
     try:
         signed = _SIGNER.unsign(token, max_age=HOLDS)
     except signing.BadSignature as error:
         raise InvalidLinkError("This link has expired or is damaged. Ask for a new one.") from error
-    tenant_id, signed_for, key_id = (UUID(part) for part in signed.split(":"))
+    *ids, what = signed.split(":")
+    tenant_id, signed_for, key_id = map(UUID, ids)
     if signed_for != recording_id:
         raise InvalidLinkError("This link is for another recording.")
     try:
@@ -54,4 +73,4 @@ def open_link(token: str, *, recording_id: UUID) -> Caller:
         raise InvalidLinkError("The API key that made this link can no longer be used.") from error
     if not caller.may(LISTEN):
         raise InvalidLinkError(f"The API key that made this link has lost the scope {LISTEN}.")
-    return caller
+    return Opened(caller, trimmed=what == TRIMMED)

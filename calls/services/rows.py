@@ -139,14 +139,14 @@ def write_legs(call: Call, entries: Sequence[LegEntry], now: datetime) -> None:
 
 
 def write_recording(call: Call, entries: Sequence[RecordingEntry], _now: datetime) -> None:
-    """A stored recording is final: news of the spooled file arriving again changes nothing."""
+    """A stored recording is final, and so is a deleted one: news of the spooled file arriving again changes nothing."""
     recording = Recording.objects.filter(call=call).first() or Recording(call=call)
     for entry in entries:
         if entry.state == "spooled" and not (entry.path and entry.sha256 and entry.size is not None):
             raise UnfitEntryError("a spooled recording needs path, size and sha256")
         if entry.state == "lost" and not entry.detail:
             raise UnfitEntryError("a lost recording needs a detail that says why")
-        if recording.state != Recording.State.STORED and _is_new(recording, entry):
+        if recording.state not in (Recording.State.STORED, Recording.State.DELETED) and _is_new(recording, entry):
             _set(recording, entry.model_dump(exclude={"op", "path"}) | {"spool_path": entry.path})
     recording.save()
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from livekit import api
 
 from calls import lifecycle
@@ -21,6 +21,7 @@ from calls.clock import database_now
 from calls.errors import ForgedEventError, UnusableEventError
 from calls.models import Call, CallEvent, Leg, ProviderEvent
 from calls.services.sweeps import Gone
+from calls.telephony import egress
 from calls.telephony.names import supervision_of
 from calls.telephony.supervisors import note_supervisor, send_away_intruder
 from tenants.scope import tenant_scope
@@ -36,12 +37,13 @@ CALL_WITHIN: Final = timedelta(seconds=60)
 KEPT: Final = timedelta(days=30)
 _AT_ONCE: Final = 500
 _JOINED, _LEFT, _FINISHED = "participant_joined", "participant_left", "room_finished"
+_EGRESS_ENDED = "egress_ended"
 # What is kept of a message: enough to see what happened, no password and no token.
 _KEPT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "room": ("name", "sid", "creation_time"),
     "participant": ("identity", "sid", "kind", "state", "attributes", "joined_at", "disconnect_reason"),
     "track": ("sid", "type", "source"),
-    "egress_info": ("egress_id", "status"),
+    "egress_info": ("egress_id", "status", "error", "started_at", "ended_at", "file_results"),
     "job": ("id", "agent_name", "dispatch_id"),
 }
 
@@ -62,7 +64,7 @@ def take(body: str, signature: str) -> bool:
     )
     known = ProviderEvent.objects.filter(provider=LIVEKIT, event_id=event.id).exists()
     ProviderEvent.objects.bulk_create([row], ignore_conflicts=True)
-    if event.event in (_LEFT, _FINISHED) or supervision_of(event.participant.identity):
+    if event.event in (_LEFT, _FINISHED, _EGRESS_ENDED) or supervision_of(event.participant.identity):
         broker.send_on_commit(HANDLE_TASK)
     return not known
 
@@ -122,6 +124,9 @@ def _handle(event: Event, now: datetime, who_is_gone: Callable[[], Gone]) -> boo
         if event.kind == _LEFT and (leg := _leg_of(event, call)) and not _is_over(call, who_is_gone):
             logger.debug("a message waits until the job has gone", event_id=event.event_id, leg=str(leg.pk))
             return False
+        if event.kind == _EGRESS_ENDED:
+            # Before it is noted as handled: a storage that is away is asked again.
+            egress.settle(call, ParseDict(event.body.get("egress_info", {}), api.EgressInfo(), ignore_unknown_fields=True))
         settled = _settle(event, now, call)
     if settled and event.kind == _JOINED:
         send_away_intruder(event, call)

@@ -39,6 +39,9 @@ def test_the_transcript_is_read_in_order_and_on_from_what_was_seen(api, told):
         "started_ms": 2000,
         "ended_ms": 3500,
         "interrupted": False,
+        "redacted": False,
+        "language": "en",
+        "words": [],
     }
     rest = api.get(first["next"].partition("/api/v1/")[2]).json()
     assert ([turn["sequence"] for turn in rest["data"]], rest["has_more"]) == ([3, 4], False)

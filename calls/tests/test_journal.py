@@ -49,7 +49,7 @@ def stored(call: Call) -> dict[str, Any]:
         "usage": sorted(UsageRecord.objects.filter(subject_id=call.pk).values_list("kind", "unit", "quantity", "cost")),
     }
     for model in (Turn, ToolCall, Message, Recording):
-        names = [f.attname for f in model._meta.concrete_fields if f.name not in ("id", "tenant", "call", "applied")]
+        names = [f.attname for f in model._meta.concrete_fields if f.name not in ("id", "tenant", "call", "applied", "position")]
         facts[model.__name__] = sorted(model.objects.filter(call=call).values_list(*names), key=repr)
     return facts
 
@@ -93,7 +93,10 @@ def test_a_whole_call_is_written(call: Call) -> None:
 @settings(max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.tuples(st.integers(0, len(FULL)), st.integers(1, 8)), max_size=10), after=st.permutations(FULL))
 def test_entries_sent_again_change_nothing(make_call: Make, batches: list[tuple[int, int]], after: list[j.Entry]) -> None:
-    """Batches begin anywhere before the end of what has arrived, and may end before it; at last all comes in any order."""
+    """Batches begin anywhere before the end of what has arrived, and may end before it; at last all comes in any order.
+
+    Rows move to the end of the call's stream when they are written again.
+    """
     plain, again = (make_call(status="dispatched") for _ in range(2))
     apply(plain, *FULL)
     expected = stored(plain)

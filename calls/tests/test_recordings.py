@@ -138,3 +138,24 @@ return store_recording(UUID(given["call"]), Path(given["spool"])).state
     stored = Path(files["VP_FILES"]) / "recordings" / Recording.objects.get(call=call).file
     assert stored.read_bytes() == SOUND * 30
     assert OutboxEvent.objects.filter(topic="recording.ready").count() == 1
+
+
+def test_a_problem_is_noted_once_and_forgotten_when_it_is_over(call: Call, spool: Path, tmp_path: Path) -> None:
+    (tmp_path / "files").write_text("no folder")
+    for _ in range(3):
+        with pytest.raises(OSError, match="files"):
+            store_recording(call.pk, spool)
+    waiting = Recording.objects.get()
+    assert (waiting.state, waiting.problem, waiting.tries) == ("spooled", "unreachable", 3)
+    assert waiting.tried_at
+    assert "files" in waiting.detail
+    assert CallEvent.objects.filter(kind="recording_waits").count() == 1
+    (tmp_path / "files").unlink()
+    stored = store_recording(call.pk, spool)
+    assert (stored.state, stored.problem, stored.detail) == ("stored", "", "")
+
+
+def test_a_recording_that_was_cut_short_says_so_for_ever(call: Call, spool: Path) -> None:
+    Recording.objects.update(cut_short=True, detail="The disk was full.")
+    stored = store_recording(call.pk, spool)
+    assert (stored.state, stored.cut_short, stored.detail) == ("stored", True, "The disk was full.")

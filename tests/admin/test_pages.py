@@ -16,6 +16,7 @@ from tests.admin.conftest import House
 LISTS = {
     "calls_call": "view_call",
     "calls_message": "view_message",
+    "calls_recording": "view_recording",
     "calls_workerhost": "view_workerhost",
     "calls_providerevent": "view_providerevent",
     "calls_lead": "view_lead",

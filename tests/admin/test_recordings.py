@@ -145,3 +145,18 @@ def test_a_lost_file_is_not_found(staff: Callable[..., Client], recorded: House)
     page = client.get(reverse("admin:calls_call_change", args=[recorded.call.pk])).content.decode()
     assert "the disk was full" in page
     assert "<audio" not in page
+
+
+def test_a_copy_without_silences_is_asked_for_and_downloaded(staff: Callable[..., Client], recorded: House) -> None:
+    client, page = staff(recorded.tenant, *RIGHTS), reverse("admin:calls_call_change", args=[recorded.call.pk])
+    assert "Make a copy without silences" in client.get(page).content.decode()
+    trim = reverse("admin:calls_call_trim", args=[recorded.call.pk])
+    assert staff(recorded.tenant, "view_call").post(trim).status_code == 403
+    assert client.post(trim).status_code == 302
+    assert "is being made" in client.get(page).content.decode()
+    with tenant_scope(recorded.tenant):
+        storages["recordings"].save("sound-trimmed.ogg", ContentFile(b"short"))
+        Recording.objects.update(copy="made", copy_size=5, copy_sha256="a" * 64, copy_duration_ms=100)
+    assert body(client.get(f"{link(client, recorded)}&trimmed=1")) == b"short"
+    assert body(client.get(link(client, recorded))) == SOUND
+    assert "Download without silences" in client.get(page).content.decode()

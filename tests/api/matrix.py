@@ -259,6 +259,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "messages/{id}/mark_read"): Row("calls:write", a_message),
     ("GET", "recordings"): Row("recordings:read"),
     ("GET", "recordings/{id}"): Row("recordings:read", a_recording),
+    ("POST", "recordings/{id}/trim"): Row("recordings:read", a_recording),
     ("POST", "recordings/{id}/url"): Row("recordings:read", a_recording),
     ("GET", "carriers"): Row("trunks:read"),
     ("GET", "trunks"): Row("trunks:read"),

@@ -19,6 +19,7 @@ from livekit.agents import (
     tts,
     utils,
 )
+from livekit.agents.types import TimedString
 from livekit.agents.utils import AudioBuffer
 
 from voice_worker.providers.base import StageSettings
@@ -33,7 +34,9 @@ _CHUNK = _RATE // 10
 class ConstantSTT(stt.STT):
     """Hears the given texts one after the other, then the last one for ever."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], *, seconds_per_word: float = 0.0) -> None:
+        """With `seconds_per_word` it tells when each word was said, on a clock that began an hour ago."""
+        self._pace = seconds_per_word
         super().__init__(capabilities=stt.STTCapabilities(streaming=False, interim_results=False))
         self._texts, self.heard = list(texts), 0
 
@@ -45,8 +48,14 @@ class ConstantSTT(stt.STT):
     ) -> stt.SpeechEvent:
         text = self._texts[min(self.heard, len(self._texts) - 1)]
         self.heard += 1
-        data = stt.SpeechData(language="en", text=text, confidence=1.0)  # type: ignore[arg-type]
+        data = stt.SpeechData(language="en", text=text, confidence=1.0, words=self._timed(text))  # type: ignore[arg-type]
         return stt.SpeechEvent(type=stt.SpeechEventType.FINAL_TRANSCRIPT, request_id=f"heard-{self.heard}", alternatives=[data])
+
+    def _timed(self, text: str) -> list[TimedString] | None:
+        if not self._pace:
+            return None
+        times = [(3600 + index * self._pace, 3600 + (index + 1) * self._pace) for index in range(len(text.split()))]
+        return [TimedString(word, start_time=a, end_time=b) for word, (a, b) in zip(text.split(), times, strict=True)]
 
 
 class ToneTTS(tts.TTS):

@@ -34,7 +34,7 @@ class PersonaEnds:
         clock: CallClock,
         hearing: Hearing,
         speaking: Speaking,
-        log_path: Path,
+        log_path: Path | None,
         on_entry: Callable[[Entry], None] | None = None,
     ) -> None:
         self._clock = clock

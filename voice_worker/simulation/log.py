@@ -21,13 +21,15 @@ logger = logging.getLogger(__name__)
 
 
 class PersonaLog:
-    """Written on a thread of its own, so that a slow disk never delays the call."""
+    """Written on a thread of its own, so that a slow disk never delays the call. Without a path it is told, not written."""
 
-    def __init__(self, path: Path, *, on_entry: Callable[[Entry], None] | None = None) -> None:
+    def __init__(self, path: Path | None, *, on_entry: Callable[[Entry], None] | None = None) -> None:
         self._on_entry = on_entry
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="persona-log")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = None
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
 
     def write(self, entry_type: str, /, **values: Any) -> None:
         entry = {"type": entry_type, **values}
@@ -37,9 +39,12 @@ class PersonaLog:
 
     def close(self) -> None:
         self._thread.shutdown()
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def _append(self, line: str) -> None:
+        if self._file is None:
+            return
         try:
             self._file.write(line)
             self._file.flush()

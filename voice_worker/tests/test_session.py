@@ -10,7 +10,7 @@ from tenants.models import Tenant, UsageRecord
 from tenants.scope import tenant_scope
 from voice_worker.entrypoint import Job
 from voice_worker.outcome import CALLER_HUNG_UP, END_CALL, MAX_DURATION, SILENCE
-from voice_worker.providers.constant import Rule
+from voice_worker.providers.constant import ConstantSTT, Rule
 from voice_worker.tests.calling import make_job, stages, stored, talk
 
 
@@ -153,3 +153,17 @@ async def test_other_scripts_are_kept_as_they_are(caller_tenant: Tenant) -> None
         await line.ask()
     texts = [turn.text for turn in await turns_of(job, caller_tenant)]
     assert texts == ["こんにちは。", heard, answer]
+
+
+async def test_words_have_their_times_where_the_recogniser_tells_them(caller_tenant: Tenant) -> None:
+    job = await sync_to_async(make_job)(caller_tenant)
+    build = stages(stt=ConstantSTT(["What time do you open?"], seconds_per_word=0.2))
+    async with talk(job, build=build) as (line, _):
+        await line.reply()
+        ended = await line.say(1.0)
+        await line.reply()
+    turn = next(turn for turn in await turns_of(job, caller_tenant) if turn.speaker == "caller")
+    assert [word for word, _, _ in turn.words] == ["What", "time", "do", "you", "open?"]
+    began = turn.words[0][1]
+    assert [began_ms - began for _, began_ms, _ in turn.words] == [0, 200, 400, 600, 800]
+    assert abs(began - (ended - 1.0) * 1000) < 300

@@ -49,7 +49,7 @@ def test_a_snapshot_cannot_change_and_holds_no_rows(tenant: Tenant, spool: Path)
 def test_a_call_is_recorded_when_version_and_tenant_want_it(tenant: Tenant, spool: Path, *, wanted: bool, allowed: bool) -> None:
     with tenant_scope(tenant):
         set_feature(key="call-recording", enabled=allowed, config={}, actor=None, reason="test")
-    job = make_job(tenant, record=wanted)
+    job = make_job(tenant, recording={"mode": "on" if wanted else "off"})
     assert load_snapshot(job.call_id).is_recorded is (wanted and allowed)
 
 

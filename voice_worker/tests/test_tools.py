@@ -30,6 +30,7 @@ class Desk:
         self.kept: list[Mapping[str, Any]] = []
         self.disk_full = self.silenced = False
         self.leaving = 0
+        self.is_paused = False
         self.has_keys, self.pressed = True, list[str]()
 
     def caller_said(self) -> Sequence[str]:
@@ -59,6 +60,14 @@ class Desk:
 
     def show_keys(self, keys: str) -> str:
         return shown(keys, Digits())
+
+    def pause_recording(self) -> bool:
+        self.is_paused = True
+        return True
+
+    def resume_recording(self) -> bool:
+        self.is_paused = False
+        return True
 
     def now_iso(self) -> str:
         return "2026-01-05T12:00:00+00:00"
@@ -106,6 +115,16 @@ async def test_a_value_the_caller_never_said_is_refused(said: list[str], slot: s
     assert output["missing"] == [slot]
     assert asks in output["say"]
     assert desk.kept == []
+
+
+async def test_nothing_is_written_down_in_a_pause() -> None:
+    desk = Desk()
+    desk.pause_recording()
+    [output] = await use(desk, "take_message", GIVEN)
+    assert "paused" in output["say"]
+    desk.resume_recording()
+    assert (await use(desk, "take_message", GIVEN))[0]["ok"]
+    assert len(desk.kept) == 1
 
 
 async def test_a_missing_value_is_asked_for() -> None:

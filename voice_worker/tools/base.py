@@ -42,8 +42,16 @@ class Desk(Protocol):
     def show_keys(self, keys: str) -> str:
         """Keys as they may be shown; what that hides is hidden wherever it is repeated."""
 
+    def pause_recording(self) -> bool:
+        """Keep nothing of what is said from here on; False where there is nothing to pause."""
+
+    def resume_recording(self) -> bool: ...
+
+    @property
+    def is_paused(self) -> bool: ...
+
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Write down what happened, without waiting."""
+        """Write down what happened, without waiting. Words of a pause are left out."""
 
     def now_iso(self) -> str: ...
 

@@ -20,7 +20,7 @@ from livekit.agents.llm import RawFunctionTool, ToolResult, function_tool
 
 from agents.tools import TOOLS, ToolSpec
 from voice_worker.snapshot import Grant
-from voice_worker.tools import end_call, press_digits, take_message
+from voice_worker.tools import end_call, pause_recording, press_digits, resume_recording, take_message
 from voice_worker.tools.arguments import BadArgumentsError, checked
 from voice_worker.tools.base import Desk, Result, Tool, Use, refused
 
@@ -32,13 +32,16 @@ _SHOWN: Final = 500
 
 IMPLEMENTATIONS: Final[Mapping[str, Tool]] = {
     "end_call": end_call.use,
+    "pause_recording": pause_recording.use,
     "press_digits": press_digits.use,
+    "resume_recording": resume_recording.use,
     "take_message": take_message.use,
 }
 _QUESTIONS: Final[Mapping[str, Callable[[Sequence[str]], str]]] = {"take_message": take_message.ask_for}
 
 _OFF: Final = "I am sorry, I cannot do that at the moment."
 _BUDGET: Final = "I am sorry, I cannot do that again in this call."
+_PAUSED: Final = "I cannot write that down while the recording is paused."
 _FAILED: Final = "I am sorry, that did not work."
 _CUT_OFF: Final = "The call ended while this was under way; whether it took effect is not known."
 
@@ -117,10 +120,8 @@ class _Guarded:
         return ToolResult(json.dumps(result.output, ensure_ascii=False), reply_required=result.reply)
 
     async def _decide(self, given: object, ctx: RunContext) -> Result:
-        if self._box.desk.is_silenced():
-            return refused(error="A person of the staff has the floor: do nothing.")
-        if not self._box.is_on(self._spec):
-            return refused(error="This tool has been switched off.", say=_OFF)
+        if obstacle := self._obstacle():
+            return obstacle
         try:
             values, missing = checked(given, schema=self._spec.parameters)
         except BadArgumentsError as error:
@@ -133,6 +134,16 @@ class _Guarded:
             return refused(error="This tool was used too often in this call.", say=_BUDGET)
         use = Use(desk=self._box.desk, config=self._grant.config, memory=self._memory, speech=ctx.speech_handle)
         return await self._run(values, use)
+
+    def _obstacle(self) -> Result | None:
+        """Why the tool may not be used now, whatever it is given."""
+        if self._box.desk.is_silenced():
+            return refused(error="A person of the staff has the floor: do nothing.")
+        if not self._box.is_on(self._spec):
+            return refused(error="This tool has been switched off.", say=_OFF)
+        if self._spec.keeps_words and self._box.desk.is_paused:
+            return refused(error="The recording is paused: nothing that is said may be kept. Resume it first.", say=_PAUSED)
+        return None
 
     async def _run(self, values: Mapping[str, Any], use: Use) -> Result:
         try:

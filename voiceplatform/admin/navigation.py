@@ -16,6 +16,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
         "Conversations",
         [
             ("Calls", "call", "admin:calls_call_changelist", "calls.view_call"),
+            ("Recordings", "graphic_eq", "admin:calls_recording_changelist", "calls.view_recording"),
             ("Messages", "inbox", "admin:calls_message_changelist", "calls.view_message"),
             ("Agents", "support_agent", "admin:agents_agent_changelist", "agents.view_agent"),
         ],

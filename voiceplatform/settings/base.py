@@ -4,6 +4,7 @@ import os
 
 from voiceplatform.lib.logs import logging_config
 from voiceplatform.settings import env
+from voiceplatform.settings.storages import storages
 
 BASE_DIR = env.PROJECT
 VP_HOME = env.HOME
@@ -37,13 +38,16 @@ LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = "UTC"
 
+GOOGLE_CLOUD_PROJECT = env.text("GOOGLE_CLOUD_PROJECT", "")
+GOOGLE_CLOUD_LOCATION = env.text("GOOGLE_CLOUD_LOCATION", "global")
+GOOGLE_CLOUD_CREDENTIALS = env.text("GOOGLE_CLOUD_CREDENTIALS", "")
+
+# Where new files go: on this machine's disk, or into Google Cloud Storage.
+VP_STORAGE = env.one_of("VP_STORAGE", ("files", "gcs"), "files")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": VP_FILES}},
-    "recordings": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": VP_FILES / "recordings", "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
-    },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    **storages(files=VP_FILES, place=VP_STORAGE, credentials=GOOGLE_CLOUD_CREDENTIALS),
 }
 
 # Where the local speech process and the local language model answer; empty where they do not run.
@@ -61,9 +65,6 @@ VP_TIMERS_PERCENT = env.number("VP_TIMERS_PERCENT", 100, minimum=5)
 GEMINI_API_KEY = env.text("GEMINI_API_KEY", "")
 OPENAI_API_KEY = env.text("OPENAI_API_KEY", "")
 ELEVEN_API_KEY = env.text("ELEVEN_API_KEY", "")
-GOOGLE_CLOUD_PROJECT = env.text("GOOGLE_CLOUD_PROJECT", "")
-GOOGLE_CLOUD_LOCATION = env.text("GOOGLE_CLOUD_LOCATION", "global")
-GOOGLE_CLOUD_CREDENTIALS = env.text("GOOGLE_CLOUD_CREDENTIALS", "")
 
 LIVEKIT_URL = env.text("LIVEKIT_URL", "")
 # Where browsers reach the server, if they do by another address than we.
@@ -72,6 +73,9 @@ LIVEKIT_API_KEY = env.text("LIVEKIT_API_KEY", "")
 LIVEKIT_API_SECRET = env.text("LIVEKIT_API_SECRET", "")
 # The host that carriers send inbound calls to; empty where LiveKit takes none.
 LIVEKIT_SIP_HOST = env.text("LIVEKIT_SIP_HOST", "")
+
+# What LiveKit's egress service writes recordings into the bucket with, as JSON; empty takes the service's own identity.
+EGRESS_GOOGLE_CREDENTIALS = env.text("EGRESS_GOOGLE_CREDENTIALS", "")
 
 VONAGE_BASE_URL = env.text("VONAGE_BASE_URL", "https://rest.nexmo.com")
 

@@ -119,11 +119,15 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "recordings-left-behind": {"task": "calls.tasks.remove_left_behind", "schedule": 600.0, "options": {"expires": 600}},
+    "recordings-trimming": {"task": "calls.tasks.wake_trimming", "schedule": 60.0, "options": {"expires": 60}},
+    "recordings-retention": {"task": "calls.tasks.delete_old_recordings", "schedule": 3600.0, "options": {"expires": 3600}},
     "calls-sweep": {"task": "calls.tasks.sweep_calls", "schedule": 5.0, "options": {"expires": 5}},
 }
 if LIVEKIT_URL:
     CELERY_BEAT_SCHEDULE |= {
         "telephony-sync": {"task": "calls.tasks.sync_telephony", "schedule": 15.0, "options": {"expires": 15}},
         "rooms-sweep": {"task": "calls.tasks.reconcile_rooms", "schedule": 10.0, "options": {"expires": 10}},
+        "egress-sweep": {"task": "calls.tasks.reconcile_egress", "schedule": 30.0, "options": {"expires": 30}},
         "provider-events": {"task": "calls.tasks.handle_provider_events", "schedule": 10.0, "options": {"expires": 10}},
     }

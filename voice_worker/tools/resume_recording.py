@@ -1,0 +1,9 @@
+"""The end of a pause."""
+
+from voice_worker.tools.base import Arguments, Result, Use, ok, refused
+
+
+async def use(_arguments: Arguments, use: Use) -> Result:
+    if not use.desk.resume_recording():
+        return refused(error="Only spoken calls can be paused.")
+    return ok(paused=False)
