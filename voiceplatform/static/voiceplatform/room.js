@@ -17,13 +17,11 @@ document.addEventListener("DOMContentLoaded", async () => {
   function tell(text, bad = false) {
     state.textContent = text;
     state.classList.toggle("bad", bad);
-    document.documentElement.dataset.state = bad ? "bad" : text;
   }
 
   function over(text, bad) {
     tell(text, bad);
     for (const button of document.querySelectorAll("button")) button.disabled = true;
-    find("level").style.transform = "scaleX(0)";
   }
 
   function parties() {
@@ -37,10 +35,6 @@ document.addEventListener("DOMContentLoaded", async () => {
   room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()));
   room.on(RoomEvent.ParticipantConnected, parties);
   room.on(RoomEvent.ParticipantDisconnected, parties);
-  room.on(RoomEvent.ActiveSpeakersChanged, (speakers) => {
-    const loudest = Math.max(0, ...speakers.map((speaker) => speaker.audioLevel));
-    find("level").style.transform = `scaleX(${Math.min(1, loudest * 1.5)})`;
-  });
   room.on(RoomEvent.AudioPlaybackStatusChanged, () => {
     if (room.canPlaybackAudio) return;
     tell("Click anywhere to hear the call.");
