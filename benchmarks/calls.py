@@ -25,7 +25,7 @@ from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tenants.services.tenants import create_tenant
 from voice_worker.audio import CallClock, CallEnds
-from voice_worker.entrypoint import Append, Job, run_call
+from voice_worker.entrypoint import Append, Job, Observer, run_call
 from voice_worker.outcome import Outcome
 from voice_worker.pipeline import Stages, StagesBuilder
 from voice_worker.providers.constant import ConstantSTT, Rule, RuleLLM, ToneTTS
@@ -83,15 +83,17 @@ def predictable(*, texts: Sequence[str] = (CALLER_SAYS,), rules: Sequence[Rule] 
     return build
 
 
-async def hold_call(job: Job, *, stages: StagesBuilder, script: Script[T]) -> tuple[T, Outcome | None]:
-    """Hold a call as a host would, with `script` as the caller."""
+async def hold_call(
+    job: Job, *, stages: StagesBuilder, script: Script[T], observe: Observer | None = None
+) -> tuple[T, Outcome | None]:
+    """Hold a call as a host would, with `script` as the caller; `observe` sees what is written down."""
     connected: asyncio.Future[ScriptedEnds] = asyncio.get_running_loop().create_future()
 
     async def prepare(_: CallSnapshot, clock: CallClock, __: Append) -> CallEnds:
         connected.set_result(ScriptedEnds(clock))
         return connected.result()
 
-    running = asyncio.create_task(run_call(job, ends=prepare, stages=stages))
+    running = asyncio.create_task(run_call(job, ends=prepare, stages=stages, observe=observe))
     await asyncio.wait([running, connected], return_when=asyncio.FIRST_COMPLETED, timeout=_CONNECTS_S)
     if not connected.done():
         raise RuntimeError(f"the call did not connect: {await running}")
