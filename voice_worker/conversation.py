@@ -42,7 +42,8 @@ logger = structlog.get_logger(__name__)
 
 START_S: Final = 20.0
 APOLOGY_S: Final = 25.0
-CLOSE_S: Final = 8.0
+CLOSE_S: Final = 12.0
+"""Longer than any tool takes: what it has done is written down, although nobody waits for its answer any more."""
 OVERTIME_S: Final = 10.0
 _LAST_WORDS_S: Final = 2.0
 _HUSH_S: Final = 3.0

@@ -9,7 +9,7 @@ from livekit import api
 
 from calls import lifecycle
 from calls.clock import database_now
-from calls.errors import LiveKitRefusedError
+from calls.errors import LiveKitError, LiveKitRefusedError
 from calls.models import Call
 from calls.services.sweeps import Gone
 from calls.telephony.client import NOT_FOUND, LiveKit, connected, is_configured
@@ -40,7 +40,14 @@ class Reconciled:
 def close_room(room: str) -> bool:
     """Hang up everybody in it. False when it was closed already. Raises LiveKitError."""
     with connected(timeout_s=_CLOSE_WITHIN_S) as livekit:
-        return _close(livekit, room)
+        try:
+            livekit.ask(lambda lk: lk.room.delete_room(api.DeleteRoomRequest(room=room)))
+        except LiveKitRefusedError as error:
+            if error.code == NOT_FOUND:
+                return False
+            raise
+    logger.info("a room was closed", room=room)
+    return True
 
 
 def reconcile_rooms(*, now: datetime | None = None) -> Reconciled | None:
@@ -57,19 +64,17 @@ def reconcile_rooms(*, now: datetime | None = None) -> Reconciled | None:
         now = now or database_now()
         rooms = {room.name for room in listed}
         parted = _end_parted(livekit, rooms, now)
-        closed = sum(_close(livekit, room.name) for room in listed if is_room_of_ours(room.name) and _is_needless(room, now))
+    closed = sum(_try_to_close(room.name) for room in listed if is_room_of_ours(room.name) and _is_needless(room, now))
     return Reconciled(closed=closed, lost=_end_lost(rooms, now), parted=parted)
 
 
-def _close(livekit: LiveKit, room: str) -> bool:
+def _try_to_close(room: str) -> bool:
+    """A room that a server, which was killed, cannot close any more does not hold up the others."""
     try:
-        livekit.ask(lambda lk: lk.room.delete_room(api.DeleteRoomRequest(room=room)), again=True)
-    except LiveKitRefusedError as error:
-        if error.code == NOT_FOUND:
-            return False
-        raise
-    logger.info("a room was closed", room=room)
-    return True
+        return close_room(room)
+    except LiveKitError as error:
+        logger.warning("a room could not be closed", room=room, error=str(error))
+        return False
 
 
 def _is_needless(room: Any, now: datetime) -> bool:

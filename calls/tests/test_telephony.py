@@ -15,6 +15,7 @@ from calls.telephony import likeness
 from calls.telephony.client import connected
 from calls.telephony.mirroring import sync_all
 from calls.telephony.names import is_room_of_ours
+from calls.telephony.rooms import Reconciled, reconcile_rooms
 from calls.testing import make_number, make_trunk
 from tenants.models import Tenant
 
@@ -99,6 +100,14 @@ def test_a_dead_connection_is_tried_again_only_where_that_is_safe(at: Callable[[
         at(url)
         with pytest.raises(LiveKitDownError):
             rooms()
+
+
+def test_a_room_that_cannot_be_closed_does_not_hold_up_the_others(at: Callable[[str], None], db: None) -> None:
+    listed = api.ListRoomsResponse(rooms=[api.Room(name=f"out-{letter}") for letter in "ab"]).SerializeToString()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/protobuf\r\nContent-Length: {len(listed)}\r\nConnection: close\r\n\r\n"
+    with server(head.encode() + listed, refusal(503, '{"code": "unavailable", "msg": "no node"}'), EMPTY) as url:
+        at(url)
+        assert reconcile_rooms() == Reconciled(closed=1)
 
 
 def test_rooms_of_ours() -> None:

@@ -139,7 +139,7 @@ class House:
             assert leg[-1]["mono"] < self._broke + GONE_WITHIN_S
 
     async def _left(self) -> dict[str, Any]:
-        """What is still there: calls, lines, legs, rooms with people in them."""
+        """What is still there: calls, lines, legs, people in rooms."""
 
         def stored() -> tuple[list[str], dict[str, int]]:
             rows = {
@@ -149,11 +149,19 @@ class House:
             }
             return list(Call.objects.values_list("room", flat=True)), {name: found.count() for name, found in rows.items()}
 
-        names, counts = await self.run(stored)
-        rooms = await self.lk.room.list_rooms(api.ListRoomsRequest(names=[name for name in names if name] or ["none"]))
+        rooms, counts = await self.run(stored)
+        people = [who for room in rooms for who in await self._people(room)]
         open_legs = [lines[-1] for lines in self.carrier.legs().values() if lines[-1]["event"] != "end"]
-        found = {**counts, "rooms": len(rooms.rooms), "open at the carrier": open_legs}
+        found = {**counts, "people": people, "open at the carrier": open_legs}
         return {name: value for name, value in found.items() if value}
+
+    async def _people(self, room: str) -> list[str]:
+        """Who is in it; after the broker has lost its memory the server may go on listing rooms that are gone."""
+        listed = await self.lk.room.list_rooms(api.ListRoomsRequest(names=[room]))
+        if not listed.rooms:
+            return []
+        found = await self.lk.room.list_participants(api.ListParticipantsRequest(room=room))
+        return [who.identity for who in found.participants]
 
     def _legs(self, call: Call) -> list[list[Entry]]:
         return [lines for lines in self.carrier.legs().values() if any(line.get("room") == call.room for line in lines)]

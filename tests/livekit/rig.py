@@ -101,8 +101,8 @@ class Carrier:
     def events(self, **which: str) -> list[str]:
         return [line["event"] for line in self.leg(**which)]
 
-    async def do(self, action: str, **arguments: Any) -> Any:
-        return await control.request(self._server.exports["REDIS_URL"], action, timeout_s=60, **arguments)
+    async def do(self, action: str, *, within_s: float = 60, **arguments: Any) -> Any:
+        return await control.request(self._server.exports["REDIS_URL"], action, timeout_s=within_s, **arguments)
 
 
 class Gate(Proxy):

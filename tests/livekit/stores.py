@@ -76,11 +76,16 @@ class OwnPostgres:
                 patch.setitem(connection.settings_dict, name, given.get(name, {} if name == "OPTIONS" else ""))
             try:
                 yield
+                self._empty()
             finally:
-                if self._process is None:
-                    self.start()
-                call_command("flush", verbosity=0, interactive=False)
                 connections.close_all()
+
+    def _empty(self) -> None:
+        # Those of before a crash are of no use.
+        connections.close_all()
+        if self._process is None:
+            self.start()
+        call_command("flush", verbosity=0, interactive=False)
 
 
 def pid_of(server: Supervisor, name: str) -> int:

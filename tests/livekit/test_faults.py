@@ -206,7 +206,7 @@ async def test_a_caller_who_hangs_up_during_the_greeting(carrier: Carrier, house
     await house.adds_up()
 
 
-PRESSES = {"hears": "number", "tool": "press_digits", "arguments": {"digits": 9 * "1w"}}
+PRESSES = {"hears": "number", "tool": "press_digits", "arguments": {"digits": "1" + 12 * "w"}}
 ASKS = {"kind": "menu", "prompt": "Please give me the number.", "options": {"1": {"kind": "silence"}}, "times": 5}
 
 
@@ -214,13 +214,13 @@ async def test_a_caller_who_hangs_up_while_a_tool_runs(carrier: Carrier, house: 
     with Worker(server, VP_TEST_HEARS=json.dumps([ASKS["prompt"]]), VP_TEST_RULES=json.dumps([PRESSES])):
         await carrier.do("call", caller=CALLER, called=OURS, actor=json.dumps(ASKS))
         call = await house.comes()
-        # All keys together take six seconds.
+        # The key is pressed; the pauses after it take six seconds.
         await until(lambda: "digit" in carrier.events(room=call.room), seconds=20)
         await house.breaks(lambda: carrier.do("hang_up"))
         assert await house.ended(call, seconds=3) == ("completed", "caller_hung_up")
         await house.finalized(call)
         await until(lambda: in_db(lambda: WorkerHost.objects.filter(job_ids=[]).exists()), seconds=15)
         await house.adds_up()
-    [used] = await house.run(lambda: list(Call.objects.get(pk=call.pk).tool_calls.values_list("key", "status", "output")))
-    assert used[:2] == ("press_digits", "error")
-    assert "call ended" in json.loads(used[2])["error"]
+    used = await house.run(lambda: list(Call.objects.get(pk=call.pk).tool_calls.values_list("key", "status")))
+    # What it was to do was done before it learned that nobody is there any more.
+    assert (used, carrier.events(room=call.room).count("digit")) == ([("press_digits", "ok")], 1)

@@ -1,7 +1,9 @@
 """Tools in text sessions: what a model asks for, and what the platform lets it do."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +12,12 @@ from livekit.agents import Agent, AgentSession
 from livekit.agents.llm import FunctionCallOutput
 
 from agents.pipeline import Digits
+from voice_worker.conversation import CLOSE_S
 from voice_worker.keys import NoKeysError, shown
 from voice_worker.providers.constant import Rule, RuleLLM
 from voice_worker.snapshot import Grant
 from voice_worker.tools.arguments import BadArgumentsError, checked
-from voice_worker.tools.builder import MOST_USES, Toolbox, build_tools
+from voice_worker.tools.builder import MOST_USES, TIMEOUT_S, Toolbox, build_tools
 
 FEATURE = "voice-agent-tool-take-message"
 GIVEN = {"caller_name": "Maria Lopez", "phone": "512 555 0143", "reason": "insurance"}
@@ -255,6 +258,28 @@ async def test_keys_are_kept_as_they_are_shown(given: dict[str, Any], kept: dict
     desk = Desk()
     await use(desk, "press_digits", given)
     assert desk.entries[0]["arguments"] == kept
+
+
+async def test_a_tool_that_is_cut_off_is_written_down_as_unknown() -> None:
+    desk, pressing = Desk(), asyncio.Event()
+
+    async def press_for_ever(_digits: str) -> None:
+        pressing.set()
+        await asyncio.sleep(600)
+
+    desk.press_keys = press_for_ever  # type: ignore[method-assign]
+    box = Toolbox(call_id=UUID(int=7), desk=desk, backend_decides=True)
+    [tool] = build_tools([Grant(key="press_digits", config={})], box=box)
+    using: Any = asyncio.ensure_future(tool({"digits": "1"}, SimpleNamespace(speech_handle=None)))
+    await pressing.wait()
+    using.cancel()
+    await asyncio.wait([using])
+    [record] = desk.entries
+    assert (record["status"], "not known" in record["output"]) == ("error", True)
+
+
+def test_a_call_is_closed_after_its_tools() -> None:
+    assert CLOSE_S > TIMEOUT_S
 
 
 async def test_without_a_phone_no_keys_are_pressed() -> None:
