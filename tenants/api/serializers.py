@@ -52,7 +52,7 @@ class FeatureSerializer(StrictSerializer):
     label = serializers.CharField()  # type: ignore[assignment]
     description = serializers.CharField()
     enabled = serializers.BooleanField()
-    config = serializers.JSONField(allow_null=True, help_text="Its configuration; null while it is off.")
+    config = serializers.DictField(allow_null=True, help_text="Its configuration; null while it is off.")
 
 
 class JobSerializer(StrictSerializer):

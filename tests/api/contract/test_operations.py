@@ -3,7 +3,6 @@
 import json
 from collections import Counter, defaultdict
 from contextlib import suppress
-from threading import BoundedSemaphore
 
 import pytest
 import schemathesis
@@ -22,7 +21,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from calls.api import chats
+from calls.api import chats, records
+from calls.api.waiting import Waiting
 from tenants.models import ApiKey, TenantLimits
 from tenants.scope import tenant_scope
 from tenants.services.api_keys import forget_keys
@@ -83,10 +83,10 @@ def _connection_of_the_test():
 def headers(make_key, tenant, monkeypatch):
     """Of a key that may do everything, as often as it likes, and is answered at once also by an agent that nobody runs."""
     TenantLimits.all_objects.filter(tenant=tenant).update(api_requests_per_minute=1_000_000)
-    monkeypatch.setattr(chats, "_WAITING", BoundedSemaphore(1))
-    chats._WAITING.acquire()
+    for module in (chats, records):
+        monkeypatch.setattr(module, "WAITING", Waiting(places=0))
     forget_keys()
-    secret = make_key(tenant).secret
+    secret = make_key(tenant, livemode=True).secret
     ApiKey.all_objects.update(requests_per_minute=1_000_000)
     yield {"Authorization": f"Bearer {secret}"}
     forget_keys()
