@@ -57,7 +57,7 @@ def test_tools_say_whether_the_tenant_may_use_them(api, stranger, tenant):
     with tenant_scope(tenant):
         set_feature(key=TAKE_MESSAGE.feature_key, enabled=False)
     enabled = [{tool["key"]: tool["enabled"] for tool in entries(client, "tools")} for client in (api, stranger)]
-    always = {"end_call": True, "press_digits": True}
+    always = {"end_call": True, "press_digits": True, "pause_recording": True, "resume_recording": True}
     assert enabled == [{**always, "take_message": False}, {**always, "take_message": True}]
 
 

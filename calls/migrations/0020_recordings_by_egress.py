@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='recording',
-            constraint=models.UniqueConstraint(condition=models.Q(('egress_id', ''), _negated=True), fields=('egress_id',), name='recording_of_egress'),
+            constraint=models.UniqueConstraint(condition=models.Q(('egress_id', ''), _negated=True), fields=('tenant', 'egress_id'), name='recording_of_egress'),
         ),
         migrations.AddConstraint(
             model_name='recording',

@@ -91,7 +91,7 @@ class Recording(JournaledModel):
                 name="recording_copy_has_facts",
                 condition=~Q(copy="made") | (Q(copy_size__isnull=False, copy_duration_ms__isnull=False) & ~Q(copy_sha256="")),
             ),
-            models.UniqueConstraint(fields=["egress_id"], condition=~Q(egress_id=""), name="recording_of_egress"),
+            models.UniqueConstraint(fields=["tenant", "egress_id"], condition=~Q(egress_id=""), name="recording_of_egress"),
             models.CheckConstraint(name="recording_made_by_egress", condition=~Q(state="making") | Q(maker="egress")),
             models.CheckConstraint(name="recording_lost_says_why", condition=~Q(state="lost") | ~Q(detail="")),
         ]

@@ -16,8 +16,8 @@ from tenants.models import AuditEvent, OutboxEvent, Tenant, TenantFeature, User
 from tenants.scope import tenant_scope
 from tenants.services.features import enabled_features, feature_id, set_feature
 
-MESSAGE, RECORDING = "voice-agent-tool-take-message", "call-recording"
-DEFAULTS: dict[str, Any] = {MESSAGE: {"max_per_call": 2}, RECORDING: {}}
+MESSAGE, RECORDING, LISTENING = "voice-agent-tool-take-message", "call-recording", "call-listening"
+DEFAULTS: dict[str, Any] = {MESSAGE: {"max_per_call": 2}, RECORDING: {}, LISTENING: {}}
 
 
 def test_every_feature_has_words_a_schema_and_a_default() -> None:
@@ -44,7 +44,7 @@ def test_a_feature_is_switched_for_one_tenant_only(tenant: Tenant, other_tenant:
     with tenant_scope(tenant):
         set_feature(key=MESSAGE, enabled=True, config={"max_per_call": 5})
         set_feature(key=RECORDING, enabled=False)
-        assert enabled_features() == {MESSAGE: {"max_per_call": 5}}
+        assert enabled_features() == {MESSAGE: {"max_per_call": 5}, LISTENING: {}}
     with tenant_scope(other_tenant):
         assert enabled_features() == DEFAULTS
 
@@ -98,7 +98,7 @@ def test_writing_down_the_default_is_no_change(scope: Tenant) -> None:
 def test_a_stored_configuration_that_no_longer_fits_switches_off(scope: Tenant, caplog: Any) -> None:
     TenantFeature.objects.create(feature_key=MESSAGE, enabled=True, config={"max_per_call": 99})
     TenantFeature.objects.create(feature_key="retired", enabled=True)
-    assert enabled_features() == {RECORDING: {}}
+    assert enabled_features() == {RECORDING: {}, LISTENING: {}}
     assert "configuration is invalid" in caplog.text
 
 
@@ -128,7 +128,7 @@ def test_the_command_writes_defaults_down_once(tenant: Tenant, other_tenant: Ten
         assert out.getvalue() == f"{tenant.slug}: {added} added\n"
     call_command("seed_features", stdout=StringIO())
     with tenant_scope(tenant):
-        assert enabled_features() == {MESSAGE: {"max_per_call": 2}}
+        assert enabled_features() == {MESSAGE: {"max_per_call": 2}, LISTENING: {}}
     assert TenantFeature.all_objects.count() == 2 * len(FEATURES)
     with pytest.raises(CommandError, match="nobody"):
         call_command("seed_features", tenant="nobody")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tenants.errors import InvalidFeatureConfigError, NoTenantScopeError, UnknownFeatureError
+from tenants.features import FEATURES
 from tenants.models import AuditEvent, OutboxEvent, Plan, Tenant, TenantFeature, TenantLimits, User
 from tenants.scope import tenant_scope
 from tenants.services.api_keys import create_key, forget_keys, resolve_key
@@ -14,7 +15,7 @@ from tenants.services.features import enabled_features, feature_id, feature_stat
 from tenants.services.limits import Limits, effective_limits
 from tenants.services.plans import choose_plan, set_plan_feature
 
-MESSAGE, RECORDING = "voice-agent-tool-take-message", "call-recording"
+MESSAGE, RECORDING, LISTENING = "voice-agent-tool-take-message", "call-recording", "call-listening"
 OFF: dict[str, Any] = {"enabled": False, "config": {}}
 
 
@@ -38,13 +39,14 @@ def test_a_plan_holds_between_the_default_and_the_tenants_choice(
     assert {state.source for state in feature_states().values()} == {"default"}
     choose_plan(plan=plan)
     with django_assert_num_queries(1):
-        assert enabled_features() == {MESSAGE: {"max_per_call": 5}}
+        assert enabled_features() == {MESSAGE: {"max_per_call": 5}, LISTENING: {}}
     set_feature(key=RECORDING, enabled=True)
     with django_assert_num_queries(1):
-        assert set(enabled_features()) == {MESSAGE, RECORDING}
-    assert {key: state.source.value for key, state in feature_states().items()} == {MESSAGE: "plan", RECORDING: "override"}
+        assert set(enabled_features()) == {MESSAGE, RECORDING, LISTENING}
+    sources = {key: state.source.value for key, state in feature_states().items() if state.source != "default"}
+    assert sources == {MESSAGE: "plan", RECORDING: "override"}
     assert follow_plan(key=RECORDING)
-    assert set(enabled_features()) == {MESSAGE}
+    assert set(enabled_features()) == {MESSAGE, LISTENING}
     assert not follow_plan(key=RECORDING)
 
 
@@ -134,7 +136,7 @@ def test_a_key_counts_against_the_limit_that_holds(tenant: Tenant, plan: Plan) -
 def test_writing_features_down_changes_none(scope: Tenant, plan: Plan) -> None:
     choose_plan(plan=plan)
     before = enabled_features()
-    assert seed_features() == 2
+    assert seed_features() == len(FEATURES)
     assert enabled_features() == before
 
 
