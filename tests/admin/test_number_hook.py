@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -48,7 +49,8 @@ class Hook(ThreadingHTTPServer):
 
     def look(self) -> None:
         with psycopg.connect(os.environ["DATABASE_URL"]) as db:
-            row = db.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'").fetchone()
+            ours = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = %s"
+            row = db.execute(ours, [connection.settings_dict["NAME"]]).fetchone()
         self.open_transactions += row[0] if row else 0
 
 
