@@ -108,10 +108,11 @@ def test_any_text_passes_and_keeps_its_length_or_shrinks(text: str) -> None:
 
 
 @given(st.text(alphabet="0123456789 -,.", max_size=300))
-def test_masking_twice_changes_nothing_more(text: str) -> None:
-    once = mask_card_numbers(text)
-    assert mask_phone_numbers(mask_phone_numbers(text)) == mask_phone_numbers(text)
-    assert len(mask_card_numbers(once)) <= len(once)
+def test_masking_again_shows_nothing_more(text: str) -> None:
+    once = mask_phone_numbers(text)
+    assert all(again in (before, "*") for before, again in zip(once, mask_phone_numbers(once), strict=True))
+    cards = mask_card_numbers(text)
+    assert len(mask_card_numbers(cards)) <= len(cards)
 
 
 @pytest.mark.parametrize(
