@@ -185,7 +185,8 @@ async def test_no_second_holds_more_calls_than_the_carrier_allows(carrier: Carri
 async def test_a_number_that_is_not_routed(carrier: Carrier, house: House, worker: Worker):
     await carrier.do("call", caller=CALLER, called=NOBODYS)
     await until(lambda: carrier.events(to=NOBODYS)[-1] == "end", seconds=20)
-    assert await in_db(lambda: list(ProviderEvent.objects.values_list("kind", "body"))) == [("stray_call", {"called": NOBODYS})]
+    told = await in_db(lambda: list(ProviderEvent.objects.values_list("kind", "body__called", "body__why")))
+    assert told == [("stray_call", NOBODYS, "nobody_has_the_number")]
     await house.adds_up()
     assert await house.run(Call.objects.count) == 0
 
