@@ -29,15 +29,20 @@ _numbers = count(1)
 
 
 class Rooms:
+    """The rooms a test has opened: others of earlier calls may still be going."""
+
     def __init__(self, livekit: LiveKit) -> None:
         self.livekit = livekit
+        self._opened: set[str] = set()
 
     def open(self, name: str) -> str:
+        self._opened.add(name)
         self.livekit.ask(lambda lk: lk.room.create_room(api.CreateRoomRequest(name=name)), again=True)
         return name
 
     def names(self) -> set[str]:
-        return {room.name for room in self.livekit.ask(lambda lk: lk.room.list_rooms(api.ListRoomsRequest()), again=True).rooms}
+        listed = self.livekit.ask(lambda lk: lk.room.list_rooms(api.ListRoomsRequest()), again=True).rooms
+        return self._opened & {room.name for room in listed}
 
 
 @pytest.fixture
