@@ -46,6 +46,8 @@ _PROCESSES: Final = 4
 _PACED, _STAYS, _CALLER = "+12025557001", "+12025557002", "+12025557003"
 _SETTLES_S: Final = 5.0
 _CLEARS_S: Final = 120.0
+_PACED_CALLS: Final = 300
+"""At most, at one rate: the carrier joins the room of each, which costs more than all the rest."""
 _THIN = {"kind": "silence", "thin": True}
 _TOKENS: Final = 150
 """The first of them are played by phones, as many more by the agent."""
@@ -57,7 +59,7 @@ def book(calls: int) -> dict[str, Any]:
     # The agent would take it for somebody who speaks, and wait.
     tones = [{"kind": "tone", "token": at % _TOKENS, "after_s": GREETS_AFTER_S + 2} for at in range(calls)]
     numbers = {_phone(at): {**quick, "then": tone, "hangs_up_after_s": 8} for at, tone in enumerate(tones)}
-    numbers[_PACED] = {**quick, "then": _THIN, "hangs_up_after_s": 1}
+    numbers[_PACED] = {"outcome": "refuse", "after_s": 0, "rings": False, "then": _THIN}
     numbers[_STAYS] = {**quick, "hangs_up_after_s": 60}
     return {"numbers": numbers}
 
@@ -173,11 +175,11 @@ def outbound(report: Report, network: Network, worker: Worker, *, calls: int, at
         else:
             setups.append((heard - invited) * 1000)
     unrecorded = [at for call_id, at in placed.items() if at % _TOKENS not in _recorded_tokens(network, worker, call_id)]
-    _report_outbound(report, network, placed, setups=setups, lost=[unheard, unrecorded])
+    _report_outbound(report, network, placed, at_once=at_once, setups=setups, lost=[unheard, unrecorded])
 
 
 def _report_outbound(
-    report: Report, network: Network, placed: dict[UUID, int], *, setups: list[float], lost: list[list[int]]
+    report: Report, network: Network, placed: dict[UUID, int], *, at_once: int, setups: list[float], lost: list[list[int]]
 ) -> None:
     calls = [network.call(call_id) for call_id in placed]
     final = [(call.finalized_at - call.ended_at).total_seconds() * 1000 for call in calls if call.finalized_at and call.ended_at]
@@ -189,8 +191,8 @@ def _report_outbound(
     report.add("outbound: INVITE → token heard, p50 / p95", f"{median(setups):.0f} / {percentile(setups, 95):.0f}", "ms")
     report.add("outbound: end → ledger final, p50 / p95", f"{median(final):.0f} / {percentile(final, 95):.0f}", "ms")
     report.notes.append(
-        f"outbound: {len(calls)} calls; a phone answers after 200 ms and stays silent for {GREETS_AFTER_S} s, "
-        "a token is heard after 750 ms"
+        f"outbound: {len(calls)} calls, {at_once} at once; a phone answers after 200 ms and stays silent for "
+        f"{GREETS_AFTER_S} s, a token is heard after 750 ms; a ledger is final when the last words are recognised"
     )
     report.notes.append("outbound: " + ", ".join(f"{count} × {end}" for end, count in ends.items()))
     report.details |= {"setup_ms": setups, "final_ms": final, "unheard": lost[0], "unrecorded": lost[1]}
@@ -312,7 +314,7 @@ def run(
                     memory(report, network, worker, calls=3)
         if "pace" in parts:
             for cps in RATES:
-                pace(report, network, cps=cps, seconds=seconds)
+                pace(report, network, cps=cps, seconds=min(seconds, _PACED_CALLS / cps))
     return report
 
 
@@ -321,7 +323,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=100, help="outbound calls")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="outbound calls at once")
     parser.add_argument("--inbound", type=int, default=20, help="inbound calls")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long each pace is kept up")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each pace is kept up, at most")
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given again")
     options = parser.parse_args()
     prepare_database()
