@@ -9,6 +9,8 @@ import gc
 from importlib import import_module
 from typing import Final
 
+from livekit.agents.utils import http_context
+
 from calls.services import gates
 from voice_worker import far_ends, job_process, livekit_job  # noqa: F401
 
@@ -26,6 +28,8 @@ _LATE: Final = (
 for name in _LATE:
     import_module(name)
 gates.warm_up()
+# The framework keeps it for the process: reading all authorities holds up a job's loop for a tenth of a second.
+http_context._create_ssl_context()  # noqa: SLF001
 
 # What was imported lives for ever: collections in the middle of a call need not walk it, nor jobs copy its pages.
 gc.collect()

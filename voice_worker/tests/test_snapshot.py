@@ -73,3 +73,25 @@ print(connected, threading.active_count(), sockets, len(os.listdir("/proc/self/t
     done = subprocess.run([sys.executable, "-c", program], env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[] 1 [] 1"
+
+
+def test_no_job_reads_the_certificate_authorities_again(database_env: dict[str, str]):
+    program = """
+import asyncio, ssl
+import voice_worker.preloaded
+from livekit.agents.utils import http_context
+
+def read(*args, **kwargs):
+    raise SystemExit("read again")
+
+ssl.create_default_context = read
+
+async def use():
+    session = http_context._new_session_ctx()()
+    await session.close()
+
+asyncio.run(use())
+"""
+    env = database_env | {"DJANGO_SETTINGS_MODULE": "voiceplatform.settings.worker", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
