@@ -25,6 +25,8 @@ logger = structlog.get_logger(__name__)
 _CALL: Final = "call"
 _STOP: Final = "stop"
 _HOST: Final = "host_id"
+_EXPECTED: Final = "The job task completed without establishing a connection"
+"""The framework's warning about an entrypoint that returns before the room is joined, as `hold` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ def prewarm(proc: JobProcess, *, host_id: str) -> None:
             handler.addFilter(to_plain_record)
         else:
             root.removeHandler(handler)
+    logging.getLogger("livekit.agents").addFilter(_is_unexpected)
+
+
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_EXPECTED)
 
 
 async def hold(ctx: JobContext) -> None:
