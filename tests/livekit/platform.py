@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,7 @@ class Worker:
                 self.kill()
         if kind:
             sys.stderr.write(self.said())
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Crew:
@@ -109,6 +111,7 @@ class Crew:
     def worker(self) -> Worker:
         """Ready to take calls; it registers anew with a database that was emptied."""
         if self._worker is None or self._worker.process.poll() is not None:
+            self.dismiss()
             self._worker = Worker(self._server, **self._environment)
         wait_for(lambda: WorkerHost.objects.filter(retired_at=None).exists(), timeout_s=20)
         return self._worker
