@@ -23,7 +23,7 @@ _SILENT = {"kind": "silence", "thin": True}
 def book(calls: int) -> dict[str, Any]:
     """Phones that answer and hang up by themselves, one after the other, well after the host was told."""
     said = {"after_s": 0.2, "then": _SILENT}
-    return {"numbers": {_phone(at): {**said, "hangs_up_after_s": _TALKS_S + 2 * at} for at in range(calls)}}
+    return {"numbers": {_phone(at): {**said, "hangs_up_after_s": _TALKS_S + 2 * at} for at in range(calls + 1)}}
 
 
 def _phone(at: int) -> str:
@@ -31,13 +31,13 @@ def _phone(at: int) -> str:
 
 
 def drain(report: Report, network: Network, worker: Worker, *, calls: int) -> None:
-    number = network.open_line(channels=calls)
+    number = network.open_line(channels=calls + 1)
     placed = [network.dial(_phone(at), number=number).pk for at in range(calls)]
     with dispatched():
         wait_for(lambda: _statuses(network, placed)["in_progress"] == calls, seconds=60, what="the answer of all calls")
         told = time.monotonic()
         worker.process.send_signal(signal.SIGTERM)
-        late = network.dial(_phone(0), number=number).pk
+        late = network.dial(_phone(calls), number=number).pk
         stopped = _exits(worker)
     ends = Counter(f"{call.disposition} ({call.ended_reason})" for call in map(network.call, placed))
     well, exited = ends["completed (recipient_hung_up)"], worker.process.returncode
