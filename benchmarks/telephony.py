@@ -80,16 +80,18 @@ def pace(report: Report, network: Network, *, cps: int, seconds: float) -> None:
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, env=env, cwd=PROJECT, text=True) for _ in range(_PROCESSES)]
     told = [line.split() for process in running for line in process.communicate()[0].splitlines()]
     due, sent = {room: float(at) for room, at, _ in told}, sorted(float(at) for _, _, at in told)
-    came = {leg[0]["room"]: leg[0]["mono"] for leg in _over(network, due) if leg[0]["event"] == "invite"}
-    at, late = sorted(came.values()), [(came[room] - due[room]) * 1000 for room in came]
-    for what, moments in (("requests sent", sent), ("INVITEs at the carrier", at)):
+    invites = {leg[0]["room"]: leg[0] for leg in _over(network, due) if leg[0]["event"] == "invite"}
+    at, asked = sorted(invite["mono"] for invite in invites.values()), sorted(invite["asked"] for invite in invites.values())
+    late = [(invite["mono"] - due[room]) * 1000 for room, invite in invites.items()]
+    for what, moments in (("requests sent", sent), ("requests at the carrier", asked), ("INVITEs of the carrier", at)):
         most = busiest_second(moments)
         report.add(f"{cps} a second: {what}, most in a second", most, target=f"≤ {cps}", ok=bool(moments) and most <= cps)
     report.add(f"{cps} a second: INVITEs of requests", f"{len(at)} of {len(due)}", target="all", ok=len(at) == len(due))
-    report.add(f"{cps} a second: rate reached", (len(at) - 1) / (at[-1] - at[0]) if len(at) > 1 else 0.0, "/s")
+    report.add(f"{cps} a second: rate reached", (len(asked) - 1) / (asked[-1] - asked[0]) if len(asked) > 1 else 0.0, "/s")
     report.add(f"{cps} a second: turn → INVITE, p50 / p95", f"{median(late):.0f} / {percentile(late, 95):.0f}", "ms")
-    report.notes.append(f"{cps} a second, how often a second had how many INVITEs: {_histogram(at)}")
-    report.details |= {f"sent_at_{cps}": sent, f"invites_at_{cps}": at}
+    for what, moments in (("requests came", asked), ("INVITEs", at)):
+        report.notes.append(f"{cps} a second, how often a second had how many {what}: {_histogram(moments)}")
+    report.details |= {f"sent_at_{cps}": sent, f"asked_at_{cps}": asked, f"invites_at_{cps}": at}
 
 
 def _over(network: Network, rooms: Collection[str]) -> list[Leg]:

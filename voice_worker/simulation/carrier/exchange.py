@@ -25,6 +25,8 @@ _TRANSFER: Final = "TransferSIPParticipant"
 _BEFORE_RINGING_S: Final = 0.1
 _BYE_AFTER_S: Final = 0.2
 _ACCEPT: Final = 1
+_JOINS_AT_ONCE: Final = 8
+"""Of many more on a busy machine each would come too late."""
 _RESULTS: Final[Mapping[int, str]] = {0: "not_routed", 2: "pin_wanted", 3: "rejected", 4: "not_routed"}
 _STATUS: Final = "sip.callStatus"
 _NOWHERE: Final = ".invalid"
@@ -41,7 +43,7 @@ class Exchange:
     def __init__(self, *, redis_url: str, server: Server, book: PhoneBook, log: CarrierLog, stage: Stage) -> None:
         self.bus, self.legs = Bus(redis_url), dict[str, Leg]()
         self._server, self._book, self._log, self._stage = server, book, log, stage
-        self._gate = Gate(book.limits)
+        self._gate, self._joining = Gate(book.limits), asyncio.Semaphore(_JOINS_AT_ONCE)
         self._calls = Service(self.bus, "SIPInternal")
         self._io = Client(self.bus, "IOInfo")
 
@@ -102,7 +104,8 @@ class Exchange:
         self.bus.spawn(self._calls.withdraw(_TRANSFER, topic=leg.id))
 
     async def _take_seat(self, leg: Leg, seat: Seat, actor: Actor) -> None:
-        await leg.join(self._server, seat, thin=isinstance(actor, Silence) and actor.thin)
+        async with self._joining:
+            await leg.join(self._server, seat, thin=isinstance(actor, Silence) and actor.thin)
         await self._calls.offer(_TRANSFER, "Transfer", lambda asked: self._transfer(leg, asked), topic=leg.id)
 
     # --- outbound ---
@@ -150,6 +153,7 @@ class Exchange:
             room=asked.room_name,
             trunk=asked.sip_trunk_id,
             identity=asked.participant_identity,
+            asked=leg.asked,
         )
         by: By = "carrier"
         try:

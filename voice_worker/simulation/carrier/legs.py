@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Leg:
 
     def __init__(self, call_id: str, *, log: CarrierLog, spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]) -> None:
         self.id, self.room, self.over = call_id, rtc.Room(), asyncio.Event()
-        self.reason = ""
+        self.reason, self.asked = "", round(time.monotonic(), 6)
         self.answered, self.heard_somebody = False, asyncio.Event()
         self.on_ending: list[Callable[[], None]] = []
         self._log, self._spawn = log, spawn

@@ -2,7 +2,8 @@
 
 Each line has `at` (UTC), `mono` (seconds of this machine's monotonic clock), `leg` and `event`:
 
-invite    direction (outbound, inbound), from, to, room, trunk, identity
+invite    direction (outbound, inbound), from, to, room, trunk, identity; outbound also
+          `asked`: when our request came, by the same clock as `mono`; its room is joined in between
 ringing   the phone rings
 answer    somebody, or something, has taken the call
 digit     way (heard: the agent's side sent it, sent: the phone did), digit
