@@ -90,7 +90,7 @@ def _ask(call: Call) -> bool:
 
 
 def dispatch_again(*, now: datetime | None = None) -> int:
-    """Ask once more for calls that no worker claimed: a server drops what nobody takes at that moment."""
+    """Ask again, at intervals, for calls that no worker claimed: a server drops what nobody takes at that moment."""
     now = now or database_now()
     late = Call.all_objects.filter(
         status=Status.DISPATCHED,
@@ -102,8 +102,9 @@ def dispatch_again(*, now: datetime | None = None) -> int:
 
 
 def _note_again(call: Call, now: datetime) -> bool:
-    """Once for each time the call was dispatched."""
-    key = f"again {call.dispatched_at:%Y%m%dT%H%M%S.%f}"
+    """Once for each interval since the call was dispatched."""
+    since = now - call.dispatched_at
+    key = f"again {call.dispatched_at:%Y%m%dT%H%M%S.%f} {since // AGAIN_AFTER}"
     with tenant_scope(call.tenant_id):
         _, is_new = CallEvent.objects.get_or_create(call_id=call.pk, key=key, defaults={"kind": "dispatched_again", "at": now})
     return bool(is_new)

@@ -117,7 +117,7 @@ async def test_nobody_is_there_to_take_a_call(house: House):
     call = await house.dial(TALKS)
     assert await house.ended(call) == ("failed", "no_worker")
     await house.adds_up(rang={call.pk: 0})
-    assert "dispatched_again" in await house.kinds(call)
+    assert (await house.kinds(call)).count("dispatched_again") > 1
 
 
 async def test_nobody_is_there_to_answer_a_caller(carrier: Carrier, house: House):
