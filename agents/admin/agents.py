@@ -113,6 +113,8 @@ class AgentAdmin(ConsoleAdmin):
         return self.page(request, template or f"admin/agents/agent/{tab}.html", row=agent, **(shared | context))
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        if first := self.tenant_first(request):
+            return first
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = NewAgentForm(request.POST or None)

@@ -156,6 +156,8 @@ class ApiKeyAdmin(ReadOnlyAdminMixin, ConsoleAdmin):
         return [self.row_path("revoke/", require_POST(self.revoke_view), "revoke"), *super().get_urls()]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        if first := self.tenant_first(request):
+            return first
         if not self.has_add_permission(request):
             raise PermissionDenied
         tenant, grantable = Tenant.objects.get(pk=current_tenant_id()), _grantable(request)

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
@@ -76,6 +77,14 @@ class ConsoleAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         shown = {"title": capfirst(self.opts.verbose_name_plural), "wants_tenant": self._wants_tenant() and self.may_add(request)}
         return super().changelist_view(request, {**shown, **(extra_context or {})})
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        return self.tenant_first(request) or super().add_view(request, form_url, extra_context)
+
+    def tenant_first(self, request: HttpRequest) -> HttpResponseBase | None:
+        """To the list, which says what to do, where a tenant has to be chosen before anything is added."""
+        wants = request.method == "GET" and self._wants_tenant() and self.may_add(request)
+        return redirect(self.list_url()) if wants else None
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None

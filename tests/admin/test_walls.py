@@ -90,8 +90,10 @@ def test_a_page_of_one_row_saves_into_its_own_tenant_while_all_are_in_view(root:
 
 def test_nothing_is_added_while_all_tenants_are_in_view(root: Client, house: House) -> None:
     for name in ("agents_agent", "tenants_tenantrate"):
-        assert root.get(reverse(f"admin:{name}_add")).status_code == 403
-        assert "choose its tenant in the header" in root.get(reverse(f"admin:{name}_changelist")).content.decode()
+        assert root.post(reverse(f"admin:{name}_add"), {}).status_code == 403
+        told = root.get(reverse(f"admin:{name}_add"), follow=True)
+        assert told.redirect_chain[0][0] == reverse(f"admin:{name}_changelist")
+        assert "choose its tenant in the header" in told.content.decode()
 
 
 def test_a_rate_goes_to_the_tenant_in_view(root_of: Callable[[Tenant], Client], house: House, foreign: House) -> None:
