@@ -26,6 +26,9 @@ from tenants.staff import staff_user
 
 
 class CarrierAccountForm(forms.ModelForm):
+    class Meta:
+        labels = {"api_key": "API key"}
+
     new_secret = forms.CharField(
         label="API secret",
         required=False,
