@@ -11,19 +11,20 @@ from uuid import UUID
 
 from benchmarks.calls import prepare_database
 from benchmarks.report import Report, median
-from benchmarks.telephone_rig import Network, dispatched, moment, telephone_network, wait_for
+from benchmarks.telephone_rig import GREETS_AFTER_S, Network, dispatched, moment, telephone_network, wait_for
 from tests.livekit.platform import Worker
 
 CALLS: Final = 6
 _DRAIN_S: Final = 120.0
 _TALKS_S: Final = 30
-_SILENT = {"kind": "silence", "thin": True}
 
 
 def book(calls: int) -> dict[str, Any]:
     """Phones that answer and hang up by themselves, one after the other, well after the host was told."""
-    said = {"after_s": 0.2, "then": _SILENT}
-    return {"numbers": {_phone(at): {**said, "hangs_up_after_s": _TALKS_S + 2 * at} for at in range(calls + 1)}}
+    # Who says nothing is hung up on.
+    tones = [{"kind": "tone", "token": at, "after_s": GREETS_AFTER_S + 2} for at in range(calls + 1)]
+    stays = [{"after_s": 0.2, "then": tone, "hangs_up_after_s": _TALKS_S + 2 * at} for at, tone in enumerate(tones)]
+    return {"numbers": {_phone(at): phone for at, phone in enumerate(stays)}}
 
 
 def _phone(at: int) -> str:

@@ -147,9 +147,10 @@ def is_free(port: int) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    # The system gives higher ones to outgoing connections, which might have this one before its service does.
+    while not is_free(port := 20_000 + secrets.randbelow(12_000)):
+        pass
+    return port
 
 
 def _user_name(uid: int) -> str:
