@@ -215,7 +215,8 @@ class _Run:
         async with asyncio.timeout(PREPARE_S):
             line = await self._connected(snapshot, clock, orders)
         later(closing, line.aclose)
-        await asyncio.wait({warming})
+        if not snapshot.is_by_phone:
+            await asyncio.wait({warming})
         return AnsweredCall(snapshot, stages=stages, line=line, clock=clock, records=self._records, folder=self._job.folder)
 
     async def _connected(self, snapshot: CallSnapshot, clock: AnswerClock, orders: Orders) -> CallEnds:

@@ -9,10 +9,14 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db.backends.utils import CursorWrapper
 
+from calls.models import Call
 from tenants.models import Tenant
-from voice_worker.entrypoint import run_call
+from tenants.scope import tenant_scope
+from tests.fakes.llama_server import Answer, serve_llama
+from voice_worker.entrypoint import Job, run_call
 from voice_worker.outcome import WORKER_SHUTDOWN
 from voice_worker.tests.calling import make_job, stages, stored, talk
+from voice_worker.tests.test_local_llm import make_model
 
 
 async def nobody(*_: object) -> None:
@@ -78,6 +82,22 @@ async def test_a_shutdown_before_the_answer_ends_the_call_too(caller_tenant: Ten
         await asyncio.sleep(60)
 
     assert await asyncio.wait_for(run_call(job, ends=slow, stop=stop, stages=stages()), 10) == WORKER_SHUTDOWN
+
+
+async def test_who_has_taken_the_phone_does_not_wait_for_a_model_to_read(caller_tenant: Tenant) -> None:
+    def by_phone() -> Job:
+        job = make_job(caller_tenant)
+        with tenant_scope(caller_tenant):
+            Call.objects.filter(pk=job.call_id).update(kind="inbound", transport="livekit", room="in-1")
+        return job
+
+    job = await sync_to_async(by_phone)()
+    async with serve_llama() as reading:
+        reading.answers = [Answer(text="…", waits_after=0)]
+        async with talk(job, build=stages(llm=make_model(reading.url))) as (line, _):
+            await line.reply(timeout_s=8)
+        assert reading.requests[0]["n_predict"] == 0
+        reading.go_on.set()
 
 
 @contextmanager
