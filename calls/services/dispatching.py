@@ -103,8 +103,8 @@ def dispatch_again(*, now: datetime | None = None) -> int:
 
 def _note_again(call: Call, now: datetime) -> bool:
     """Once for each interval since the call was dispatched."""
-    since = now - call.dispatched_at
-    key = f"again {call.dispatched_at:%Y%m%dT%H%M%S.%f} {since // AGAIN_AFTER}"
+    since = call.dispatched_at or now
+    key = f"again {since:%Y%m%dT%H%M%S.%f} {(now - since) // AGAIN_AFTER}"
     with tenant_scope(call.tenant_id):
         _, is_new = CallEvent.objects.get_or_create(call_id=call.pk, key=key, defaults={"kind": "dispatched_again", "at": now})
     return bool(is_new)
