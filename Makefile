@@ -39,7 +39,7 @@ test-contract: $(VENV)/installed-dev ## Send the API what its OpenAPI document a
 livekit-server: $(VENV)/installed ## Find the LiveKit server, or build it with Go
 	@$(PY) -m voiceplatform.embedded.livekit
 
-livekit-client: $(VENV)/installed ## Fetch LiveKit's program for browsers with npm: listening in and taking over need it
+livekit-client: $(VENV)/installed ## Fetch LiveKit's program for browsers with npm: talking, listening in and taking over need it
 	@$(PY) -m voiceplatform.embedded.livekit.fetch_client
 
 test-livekit: $(VENV)/installed-dev livekit-server ## Run the tests on a real LiveKit server with the simulated carrier

@@ -46,7 +46,7 @@ REASONS: Final[Mapping[str, str]] = {
     "machine_unavailable": "It said that nobody can be reached there or that it takes no messages.",
     "menu": "A menu answered instead of a person.",
     "screened": "The phone asked who was calling, and the agent hung up, as its settings say.",
-    "connection_lost": "The connection to the phone was lost.",
+    "connection_lost": "The connection to the other side was lost.",
     "no_capacity": "All lines or workers were taken.",
     "suspended": "The account takes no calls.",
     "rejected_by_hook": "The number's hook rejected the call.",
@@ -55,6 +55,7 @@ REASONS: Final[Mapping[str, str]] = {
     "forwarded": "The caller was put through to a number.",
     "put_through": "Staff or a program had them put through while the call ran.",
     "not_forwarded": "The caller could not be put through.",
+    "never_joined": "No browser joined it in time.",
     "expired": "No worker could take it before the time it had to begin by.",
 }
 

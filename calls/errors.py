@@ -44,6 +44,14 @@ class TelephonyNotConfiguredError(CallNotPlacedError):
     """The tenant has no line to ring anybody by."""
 
 
+class WebCallsNotConfiguredError(CallNotPlacedError):
+    """There is no LiveKit server that browsers could call."""
+
+
+class CallBegunError(CallsError):
+    """The call has begun, so nobody else is let into it."""
+
+
 class NameTakenError(CallsError):
     """Another row of the tenant has this name."""
 

@@ -13,6 +13,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "agents:publish": "Publish versions and roll back.",
     "calls:read": "See calls, transcripts, events and messages.",
     "calls:write": "Place calls, hang up, and write to a running chat.",
+    "calls:join": "Get tokens with which a browser joins a web call.",
     "calls:control": "Steer running calls: say, instruct, mute, transfer, send digits, hang up.",
     "calls:override_gates": "Place a call although a person gate refuses it; needs a reason.",
     "recordings:read": "Listen to recordings.",
@@ -35,7 +36,15 @@ SCOPES: Final[Mapping[str, str]] = {
 
 _VIEWS: Final = frozenset({"agents:read", "calls:read", "trunks:read", "numbers:read", "features:read"})
 _ANALYSES: Final = _VIEWS | {"recordings:read", "usage:read", "leads:read", "jobs:read"}
-_OPERATES: Final = _ANALYSES | {"agents:write", "calls:write", "calls:control", "leads:write", "webhooks:read", "jobs:write"}
+_OPERATES: Final = _ANALYSES | {
+    "agents:write",
+    "calls:write",
+    "calls:join",
+    "calls:control",
+    "leads:write",
+    "webhooks:read",
+    "jobs:write",
+}
 _ADMINISTERS: Final = _OPERATES | {
     "agents:publish",
     "trunks:write",

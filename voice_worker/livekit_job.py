@@ -12,11 +12,12 @@ import structlog
 from livekit.agents import JobContext, JobProcess
 
 from voice_worker.audio import CallClock, CallEnds
+from voice_worker.browser_ends import browser_ends
 from voice_worker.entrypoint import Append, EndsFactory, Job, run_call
 from voice_worker.receiving import received
 from voice_worker.room_ends import room_ends
 from voice_worker.rooms import close_room
-from voice_worker.snapshot import OUTBOUND, CallSnapshot
+from voice_worker.snapshot import OUTBOUND, WEB, CallSnapshot
 from voice_worker.telephony import phone_ends
 from voiceplatform.lib.logs import to_plain_record
 
@@ -90,10 +91,11 @@ async def _hold(ctx: JobContext, task: Task, stop: asyncio.Event) -> None:
 
 
 def _far_end(ctx: JobContext, job: Job) -> EndsFactory:
-    dialed, joined = phone_ends(ctx, job), room_ends(ctx)
+    others = {OUTBOUND: phone_ends(ctx, job), WEB: browser_ends(ctx)}
+    joined = room_ends(ctx)
 
     async def connect(snapshot: CallSnapshot, clock: CallClock, append: Append) -> CallEnds:
-        return await (dialed if snapshot.kind == OUTBOUND else joined)(snapshot, clock, append)
+        return await others.get(snapshot.kind, joined)(snapshot, clock, append)
 
     return connect
 

@@ -30,12 +30,13 @@ WORKER_SHUTDOWN: Final = Outcome(FAILED, "worker_shutdown", "The worker was told
 
 
 CPS_MISSED: Final = Outcome(FAILED, "cps_missed", "It was not ready when its turn came.")
-CONNECTION_LOST: Final = Outcome(FAILED, "connection_lost", "The phone's connection ended without a hang-up.")
+CONNECTION_LOST: Final = Outcome(FAILED, "connection_lost", "The other side's connection ended without a hang-up.")
 VOICEMAIL: Final = Outcome("voicemail", "voicemail")
 MESSAGE_LEFT: Final = Outcome("voicemail", "message_left")
 UNAVAILABLE: Final = Outcome("voicemail", "machine_unavailable")
 MENU: Final = Outcome("no_answer", "menu")
 SCREENED: Final = Outcome("rejected", "screened")
+LEFT_BEFORE: Final = Outcome(CANCELED, "caller_hung_up", "They left before the conversation began.")
 RECIPIENT_HUNG_UP: Final = Outcome(COMPLETED, "recipient_hung_up")
 
 

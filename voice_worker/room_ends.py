@@ -40,17 +40,37 @@ _REASONS: Final[Mapping[int, str]] = {
 }
 
 
+def microphone_of(participant: rtc.RemoteParticipant) -> rtc.AudioStream:
+    return rtc.AudioStream.from_participant(
+        participant=participant,
+        track_source=rtc.TrackSource.SOURCE_MICROPHONE,
+        sample_rate=RATE,
+        num_channels=1,
+        frame_size_ms=_MS,
+    )
+
+
+def reason_of(participant: rtc.RemoteParticipant) -> str:
+    """Why they left, as far as their connection tells."""
+    return _REASONS.get(participant.disconnect_reason or 0, LOST)
+
+
 class RoomInput(io.AudioInput):
     """What a participant says; every frame is also heard by the taps."""
 
-    def __init__(self, stream: rtc.AudioStream, *, clock: CallClock, taps: Taps) -> None:
+    def __init__(self, participant: rtc.RemoteParticipant, *, clock: CallClock, taps: Taps) -> None:
         super().__init__(label="RoomInput")
-        self._stream = stream
+        self._stream = microphone_of(participant)
         self._clock = clock
         self._taps = taps
 
     async def __anext__(self) -> rtc.AudioFrame:
-        frame = (await self._stream.__anext__()).frame
+        return self._heard((await self._stream.__anext__()).frame)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def _heard(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
         at = self._clock.now() - frame.duration
         self._taps.caller_frame(np.frombuffer(frame.data, dtype=np.int16), at)
         return frame
@@ -115,15 +135,8 @@ class RoomEnds:
         self._taps = Taps()
         self._track = track
         self._taps.add(track)
-        stream = rtc.AudioStream.from_participant(
-            participant=participant,
-            track_source=rtc.TrackSource.SOURCE_MICROPHONE,
-            sample_rate=RATE,
-            num_channels=1,
-            frame_size_ms=_MS,
-        )
-        self._stream = stream
-        self.audio_input: io.AudioInput = RoomInput(stream, clock=clock, taps=self._taps)
+        self._microphone = self._listen(clock)
+        self.audio_input: io.AudioInput = self._microphone
         self._player = PlayedOutput(clock, heard=self._taps.agent_frame)
         self.audio_output: io.AudioOutput = self._player
         self.left, self.left_reason = asyncio.Event(), ""
@@ -149,12 +162,15 @@ class RoomEnds:
 
     async def aclose(self) -> None:
         self._player.close()
-        await self._stream.aclose()
+        await self._microphone.aclose()
         await self._track.aclose()
+
+    def _listen(self, clock: CallClock) -> RoomInput:
+        return RoomInput(self._participant, clock=clock, taps=self._taps)
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._participant.identity:
-            self._leave(_REASONS.get(participant.disconnect_reason or 0, LOST))
+            self._leave(reason_of(participant))
 
     def _on_disconnected(self, reason: Any) -> None:
         self._leave(_REASONS.get(int(reason or 0), LOST))
@@ -178,12 +194,17 @@ def room_ends(ctx: JobContext) -> EndsFactory:
                 participant = await ctx.wait_for_participant()
         except (TimeoutError, RuntimeError) as error:
             raise ProviderConfigError(f"Nobody could be talked to in room {ctx.room.name}: {error}") from error
-        attributes = participant.attributes
-        leg = {"op": "leg", "identity": participant.identity, "role": "caller", "started_at": _now(), "answered_at": _now()}
-        append({**leg, "phone": attributes.get("sip.phoneNumber", ""), "carrier_id": attributes.get("sip.callID", "")})
+        note_caller(participant, append)
         return RoomEnds(ctx, participant, track=AgentTrack(ctx.room), clock=clock, append=append)
 
     return connect
+
+
+def note_caller(participant: rtc.RemoteParticipant, append: Append) -> None:
+    """Write down who is answered now."""
+    attributes = participant.attributes
+    leg = {"op": "leg", "identity": participant.identity, "role": "caller", "started_at": _now(), "answered_at": _now()}
+    append({**leg, "phone": attributes.get("sip.phoneNumber", ""), "carrier_id": attributes.get("sip.callID", "")})
 
 
 def _now() -> str:

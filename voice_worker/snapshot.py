@@ -17,6 +17,7 @@ RECORDING_FEATURE: Final = "call-recording"
 CHAT: Final = "chat"
 INBOUND: Final = "inbound"
 OUTBOUND: Final = "outbound"
+WEB: Final = "web"
 Features = Mapping[str, Mapping[str, Any]]
 
 

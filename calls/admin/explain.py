@@ -31,6 +31,7 @@ NEXT_STEPS: dict[str, str] = {
         "Open Worker hosts: at least one must be alive with a free slot. Start one with: manage.py run_voice_worker --local"
     ),
     "expired": "Open Worker hosts: was one alive with a free slot at that time? Place the call again with a later not_after.",
+    "never_joined": "A token holds for a minute and the call waits ten. Fetch another token when the first has expired.",
     "worker_lost": "Look into the host's log for a crash or a lack of memory, then place the call again.",
     "worker_shutdown": "Stop hosts with SIGTERM and wait: they finish running calls before they leave.",
     "config_error": "Open the agent, correct the field named here and publish again.",
@@ -51,6 +52,8 @@ OPEN: dict[str, str] = {
 def explain(call: Call) -> Reason:
     if call.status == Status.QUEUED and call.not_before and call.not_before > timezone.now():
         return Reason(f"Waiting until {moment_text(call.not_before, call.tenant.timezone)}, as it was asked to.", "info")
+    if call.status == Status.QUEUED and call.kind == Call.Kind.WEB:
+        return Reason("Waiting for its browser to join.", "info")
     if call.status != Status.ENDED:
         return Reason(OPEN.get(call.status, "The call is on its way."), "info")
     tone = TONES.get(call.disposition, "neutral")

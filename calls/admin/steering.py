@@ -140,16 +140,17 @@ def _room_page(request: HttpRequest, call: Call, button: Button, admission: Any)
     return response
 
 
-def content_policy(url: str) -> str:
+def content_policy(url: str, *, and_here: bool = False) -> str:
+    """Of a page that talks to the LiveKit server at `url`, and if need be to this console."""
     parts = urlsplit(url)
-    server = f"{parts.scheme.replace('http', 'ws')}://{parts.netloc}"
+    server = f"{parts.scheme.replace('http', 'ws')}://{parts.netloc}" if url else "'none'"
     allowed = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self'",
         "media-src": "'self' blob: mediastream:",
-        "connect-src": server,
+        "connect-src": f"'self' {server if url else ''}".strip() if and_here else server,
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

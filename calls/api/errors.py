@@ -41,6 +41,13 @@ register(
     code="no_line",
     meaning="The trunk places no calls at the moment; `detail` says why. Nothing was stored.",
 )
+register(
+    errors.WebCallsNotConfiguredError,
+    status=409,
+    code="web_calls_not_configured",
+    meaning="The installation has no LiveKit server that browsers could call. Nothing was stored.",
+)
+register(errors.CallBegunError, status=409, code="call_begun", meaning="Somebody has joined the call already.")
 register(errors.CallEndedError, status=409, code="call_ended", meaning="The call has ended already.")
 register(errors.NotAChatError, status=409, code="not_a_chat", meaning="Messages are written into chats; this is another call.")
 register(

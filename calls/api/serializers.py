@@ -13,7 +13,12 @@ from calls.models import Call, CallEvent, Leg, Message, PhoneNumber, Recording, 
 from tenants.models import Kind, Unit
 from voiceplatform.lib.api.fields import MetadataField, PublicIdField, RowField, StrictSerializer
 
-PLACED_KINDS: Final = (Call.Kind.OUTBOUND, Call.Kind.SIMULATED)
+PLACED_KINDS: Final = (Call.Kind.OUTBOUND, Call.Kind.WEB, Call.Kind.SIMULATED)
+# What only calls of one kind are asked for with.
+_ONLY: Final = {
+    Call.Kind.OUTBOUND: ("to", "from_number_id", "override_gates"),
+    Call.Kind.SIMULATED: ("persona",),
+}
 # Where the rows of CallSerializer keep what is fetched with them. A list is much cheaper than a queryset per call.
 KEPT_RECORDINGS: Final = "kept_recordings"
 KEPT_LEGS: Final = "kept_legs"
@@ -64,7 +69,9 @@ class NewCallSerializer(StrictSerializer):
         help_text="Number of the version to use; the published one unless told otherwise.",
     )
     kind = serializers.ChoiceField(
-        choices=PLACED_KINDS, default=Call.Kind.OUTBOUND, help_text="outbound rings a person, simulated talks to a persona."
+        choices=PLACED_KINDS,
+        default=Call.Kind.OUTBOUND,
+        help_text="outbound rings a person, web is joined by a browser, simulated talks to a persona.",
     )
     to = serializers.CharField(required=False, max_length=40, help_text="Outbound: whom to ring, as +15125550143.")
     from_number_id = RowField(
@@ -90,10 +97,11 @@ class NewCallSerializer(StrictSerializer):
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
         errors = {}
-        is_outbound = given["kind"] == Call.Kind.OUTBOUND
-        if is_outbound and "to" not in given:
+        kind = given["kind"]
+        if kind == Call.Kind.OUTBOUND and "to" not in given:
             errors["to"] = serializers.ErrorDetail("Say whom to ring, as +15125550143.", "required")
-        for name in ("persona",) if is_outbound else ("to", "from_number_id", "override_gates"):
+        others = [name for only, names in _ONLY.items() if only != kind for name in names]
+        for name in [*others, *(("not_before", "not_after") if kind == Call.Kind.WEB else ())]:
             if name in self.initial_data:
                 errors[name] = serializers.ErrorDetail(f"A call of kind {given['kind']} has none.", "invalid")
         if (number := given.get("version")) is not None:
@@ -121,7 +129,7 @@ class CallRecordingSerializer(StrictSerializer):
 
 class LegSerializer(StrictSerializer):
     id = PublicIdField(Leg.public_prefix, source="pk", read_only=True)
-    role = serializers.ChoiceField(choices=Leg.Role.choices, read_only=True, help_text="Whose phone it is.")
+    role = serializers.ChoiceField(choices=Leg.Role.choices, read_only=True, help_text="Whose phone or browser it is.")
     phone = WordField(help_text="Null when it is withheld.")
     carrier_id = WordField(help_text="The id the leg has in the carrier's log.")
     started_at = serializers.DateTimeField(read_only=True)
@@ -165,7 +173,9 @@ class CallSerializer(StrictSerializer):
     )
     currency = serializers.CharField(read_only=True, help_text="ISO code of the cost.")
     recording = CallRecordingSerializer(read_only=True, allow_null=True, help_text="Null while there is none.")
-    legs = LegSerializer(source=KEPT_LEGS, many=True, read_only=True, help_text="Each phone that took part, the first one first.")
+    legs = LegSerializer(
+        source=KEPT_LEGS, many=True, read_only=True, help_text="Each phone or browser that took part, the first one first."
+    )
 
     @extend_schema_field(serializers.ChoiceField(choices=Call.AnsweredBy.choices, allow_null=True))
     def get_answered_by(self, call: Call) -> str | None:
@@ -173,6 +183,22 @@ class CallSerializer(StrictSerializer):
 
     def get_why_it_ended(self, call: Call) -> str | None:
         return why_it_ended(call) or None
+
+
+class WebEntrySerializer(StrictSerializer):
+    """What a browser joins its call with, once: give it to the browser, and keep it nowhere."""
+
+    url = serializers.CharField(read_only=True, help_text="The LiveKit server, e.g. wss://live.example.com.")
+    token = serializers.CharField(read_only=True, help_text="Admits one caller with a microphone to this call alone.")
+    expires_at = serializers.DateTimeField(read_only=True, help_text="When it is too late to join with it.")
+
+
+class PlacedCallSerializer(CallSerializer):
+    web = WebEntrySerializer(
+        read_only=True,
+        allow_null=True,
+        help_text="Of a web call, in this answer alone: one that repeats it by Idempotency-Key has null, as other kinds do.",
+    )
 
 
 class WordSerializer(StrictSerializer):

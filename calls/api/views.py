@@ -17,7 +17,8 @@ from calls.models import Call, Leg, Recording
 from calls.services import place_call
 from calls.services.commands import request_hang_up
 from calls.services.outbound import place_outbound
-from tenants.api.idempotency import idempotent
+from calls.services.web_calls import let_in, place_web
+from tenants.api.idempotency import REPLAYED, idempotent, replay_headers, takes_key
 from tenants.api.resources import ListMixin, ResourceViewSet
 
 _AGENT: Final = "agt_01kaswrzaafgx9y3jv3mn6x3t1"
@@ -37,6 +38,7 @@ _OUTBOUND: Final = OpenApiExample(
     },
     request_only=True,
 )
+_WEB: Final = OpenApiExample("A call from a browser", value={"agent_id": _AGENT, "kind": "web"}, request_only=True)
 _HANG_UP: Final = OpenApiExample("With a reason", value={"reason": "Placed by mistake"}, request_only=True)
 
 
@@ -55,29 +57,39 @@ class CallViewSet(CallRecordsMixin, ListMixin, ResourceViewSet):
         "create": "calls:write",
         "retrieve": "calls:read",
         "hang_up": "calls:write",
+        "token": "calls:join",
         "transcript": "calls:read",
         "tool_calls": "calls:read",
         "events": "calls:read",
         "usage": "usage:read",
     }
-    costly = frozenset({"create"})
+    costly = frozenset({"create", "token"})
     serializer_class = shapes.CallSerializer
     filterset_class = CallFilters
 
     def rows(self) -> QuerySet:
         return shown_calls()
 
-    @extend_schema(summary="Place a call", request=shapes.NewCallSerializer, responses={201: shapes.CallSerializer})
-    @extend_schema(examples=[_SIMULATED, _OUTBOUND])
-    @idempotent
+    @extend_schema(summary="Place a call", request=shapes.NewCallSerializer, responses={201: shapes.PlacedCallSerializer})
+    @extend_schema(examples=[_SIMULATED, _OUTBOUND, _WEB])
+    @takes_key
     def create(self, request: Request) -> Response:
-        """A test key makes test calls only. Simulated calls need no telephone: a persona calls the agent."""
+        """A test key makes test calls only. Simulated calls need no telephone: a persona calls the agent. A web call waits for
+        the browser you give `web` to, and is canceled when none has joined in ten minutes; who joins hears the agent at once."""
+        placed = self._place(request)
+        call, entry = placed.data, None
+        if call["kind"] == Call.Kind.WEB and REPLAYED not in placed:
+            entry = shapes.WebEntrySerializer(let_in(self.row(self.rows(), self.prefix, call["id"]))).data
+        return Response({**call, "web": entry}, status=201, headers=replay_headers(placed))
+
+    @idempotent
+    def _place(self, request: Request) -> Response:
         wanted: dict[str, Any] = self.body(shapes.NewCallSerializer, request)
         wanted["livemode"] = None if self.caller.livemode else False
         if "override_gates" in wanted and not self.caller.may("calls:override_gates"):
             raise PermissionDenied("The API key lacks the scope calls:override_gates.")
-        call = place_outbound(**wanted) if wanted["kind"] == Call.Kind.OUTBOUND else place_call(**wanted)
-        return self._shown(call, status=201)
+        place = {Call.Kind.OUTBOUND: place_outbound, Call.Kind.WEB: place_web}.get(wanted["kind"], place_call)
+        return self._shown(place(**wanted), status=201)
 
     @extend_schema(summary="Fetch a call")
     def retrieve(self, request: Request, id: str) -> Response:
@@ -91,6 +103,12 @@ class CallViewSet(CallRecordsMixin, ListMixin, ResourceViewSet):
         call = self.get_object()
         request_hang_up(call, reason=self.body(shapes.HangUpSerializer, request)["reason"])
         return self._shown(call)
+
+    @extend_schema(summary="Get a token to join with", request=None, responses=shapes.WebEntrySerializer)
+    @action(detail=True, methods=["post"])
+    def token(self, request: Request, id: str) -> Response:
+        """For a web call that nobody has joined yet. Tokens handed out before hold until their own end."""
+        return Response(shapes.WebEntrySerializer(let_in(self.get_object())).data)
 
     def _shown(self, call: Call, *, status: int = 200) -> Response:
         return Response(shapes.CallSerializer(shown_calls().get(pk=call.pk)).data, status=status)

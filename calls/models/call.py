@@ -136,6 +136,7 @@ class Call(TenantModel):
             ("instruct_call", "Can whisper an instruction to the agent of a running call"),
             ("mute_call", "Can mute the agent of a running call, and let it speak again"),
             ("place_call", "Can call people"),
+            ("talk_call", "Can talk to agents with the browser"),
             ("override_gates", "Can call somebody although a gate refuses it, with a reason"),
         ]
         constraints = [
@@ -153,6 +154,7 @@ class Call(TenantModel):
                 name="call_outbound_rings_somebody", condition=~Q(kind="outbound") | (~Q(phone="") & ~Q(room=""))
             ),
             models.CheckConstraint(name="call_inbound_has_a_room", condition=~Q(kind="inbound") | ~Q(room="")),
+            models.CheckConstraint(name="call_web_has_a_room", condition=~Q(kind="web") | ~Q(room="")),
             models.CheckConstraint(
                 name="call_disposition_iff_ended",
                 condition=(Q(status="ended", ended_at__isnull=False) & ~Q(disposition="") & ~Q(ended_reason=""))

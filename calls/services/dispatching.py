@@ -1,4 +1,4 @@
-"""Outbound calls from the queue to a worker: a line is taken, then a host is asked to take the call."""
+"""From the queue to a worker: outbound calls once there is a line, web calls once their browser is there."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,8 +17,10 @@ from calls.services.capacity import free_places
 from calls.services.dialing import usable_trunk
 from calls.services.lines import reserve_line
 from calls.telephony.dispatches import dispatch_job
+from calls.telephony.names import WEB_PREFIX
 from calls.timers import timer
-from tenants.scope import tenant_scope
+from tenants.models import Tenant
+from tenants.scope import current_tenant_id, tenant_scope
 
 logger = structlog.get_logger(__name__)
 
@@ -46,6 +48,32 @@ def dispatch_due(*, limit: int = AT_ONCE) -> int:
                 break
             done += 1
     return done
+
+
+def dispatch_joined(rooms: Iterable[str]) -> int:
+    """Give out the web calls that wait for their browser, which is in one of these rooms, as long as there are places.
+
+    Returns how many were given out. Needs no scope; any number of these may run at once.
+    """
+    joined = [room for room in rooms if room.startswith(WEB_PREFIX)]
+    if not joined:
+        return 0
+    waiting = Call.all_objects.filter(status=Status.QUEUED, kind=Call.Kind.WEB, room__in=joined)
+    done = 0
+    for call in waiting.order_by("created_at", "id")[: free_places()]:
+        with tenant_scope(call.tenant_id):
+            begun = _begin(call.pk)
+        done += begun and _ask(call)
+    return done
+
+
+@transaction.atomic
+def _begin(call_id: UUID) -> bool:
+    now = database_now()
+    if Tenant.objects.get(pk=current_tenant_id()).takes_new_work:
+        return lifecycle.advance(call_id=call_id, to=Status.DISPATCHED, at=now)
+    lifecycle.end(call_id=call_id, disposition="blocked", ended_reason="suspended", at=now, job_id=lifecycle.UNCLAIMED)
+    return False
 
 
 def _next(full: Iterable[UUID]) -> Call | None:
@@ -94,7 +122,7 @@ def dispatch_again(*, now: datetime | None = None) -> int:
     now = now or database_now()
     late = Call.all_objects.filter(
         status=Status.DISPATCHED,
-        kind=Call.Kind.OUTBOUND,
+        kind__in=[Call.Kind.OUTBOUND, Call.Kind.WEB],
         job_id=lifecycle.UNCLAIMED,
         dispatched_at__lte=now - AGAIN_AFTER,
     )

@@ -17,6 +17,7 @@ from calls.clock import database_now
 from calls.errors import CallLimitError, CallNotPlacedError, NotPublishedError
 from calls.models import Call, ConfigSnapshot, WorkerHost
 from calls.services.timing import check_times
+from calls.telephony.names import WEB_PREFIX
 from tenants.lifecycle import require_new_work
 from tenants.models import Tenant
 from tenants.scope import current_tenant_id
@@ -101,6 +102,8 @@ def plan_call(
         not_before=times.not_before,
         not_after=times.not_after,
     )
+    if kind is Kind.WEB:
+        call.room = f"{WEB_PREFIX}{call.pk.hex}"
     return Plan(call=call, body=body)
 
 

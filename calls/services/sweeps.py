@@ -144,10 +144,15 @@ def cancel_expired(*, now: datetime) -> int:
         # A host may have taken the call since; one that is locked cannot be dispatched meanwhile.
         if not Call.objects.select_for_update(no_key=True, of=("self",)).filter(pk=call.pk, **late).exists():
             return False
-        canceled = Disposition.CANCELED
-        return lifecycle.end(call_id=call.pk, disposition=canceled, ended_reason="expired", at=now, job_id=lifecycle.UNCLAIMED)
+        canceled, reason = Disposition.CANCELED, "never_joined" if _never_joined(call) else "expired"
+        return lifecycle.end(call_id=call.pk, disposition=canceled, ended_reason=reason, at=now, job_id=lifecycle.UNCLAIMED)
 
     return _each(_unclaimed(**late), cancel)
+
+
+def _never_joined(call: Call) -> bool:
+    """A web call that waits again was given out before, so somebody came."""
+    return call.kind == Call.Kind.WEB and not CallEvent.objects.filter(call=call, kind=Status.DISPATCHED).exists()
 
 
 def fail_unclaimed(*, now: datetime, gone: Gone) -> int:

@@ -20,9 +20,10 @@ from calls import lifecycle
 from calls.clock import database_now
 from calls.errors import ForgedEventError, UnusableEventError
 from calls.models import Call, CallEvent, Leg, ProviderEvent
+from calls.services.dispatching import dispatch_joined
 from calls.services.sweeps import Gone
 from calls.telephony import egress
-from calls.telephony.names import supervision_of
+from calls.telephony.names import BROWSER, WEB_PREFIX, supervision_of
 from calls.telephony.supervisors import note_supervisor, send_away_intruder
 from tenants.scope import tenant_scope
 from voiceplatform.lib import broker
@@ -64,7 +65,8 @@ def take(body: str, signature: str) -> bool:
     )
     known = ProviderEvent.objects.filter(provider=LIVEKIT, event_id=event.id).exists()
     ProviderEvent.objects.bulk_create([row], ignore_conflicts=True)
-    if event.event in (_LEFT, _FINISHED, _EGRESS_ENDED) or supervision_of(event.participant.identity):
+    begins = event.event == _JOINED and _is_browser(row.room, event.participant.identity)
+    if begins or event.event in (_LEFT, _FINISHED, _EGRESS_ENDED) or supervision_of(event.participant.identity):
         broker.send_on_commit(HANDLE_TASK)
     return not known
 
@@ -130,6 +132,8 @@ def _handle(event: Event, now: datetime, who_is_gone: Callable[[], Gone]) -> boo
         settled = _settle(event, now, call)
     if settled and event.kind == _JOINED:
         send_away_intruder(event, call)
+        if _is_browser(event.room, event.body.get("participant", {}).get("identity", "")):
+            dispatch_joined([event.room])
     return settled
 
 
@@ -152,10 +156,15 @@ def _settle(event: Event, now: datetime, call: Call | None = None) -> bool:
     return True
 
 
+def _is_browser(room: str, identity: str) -> bool:
+    """Whether it is the caller of a web call."""
+    return room.startswith(WEB_PREFIX) and identity == BROWSER
+
+
 def _leg_of(event: Event, call: Call) -> Leg | None:
-    """The leg of the phone that left, unless somebody has noted its end."""
+    """The leg of the phone or browser that left, unless somebody has noted its end."""
     who = event.body.get("participant", {})
-    if who.get("kind") != "SIP":
+    if who.get("kind") == "AGENT":
         return None
     leg: Leg | None = Leg.objects.filter(call=call, identity=who.get("identity", ""), ended_at=None).first()
     return leg

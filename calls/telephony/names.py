@@ -7,6 +7,9 @@ AGENT_NAME: Final = "voice-agent"
 INBOUND_PREFIX: Final = "in"
 """Of the rooms that dispatch rules open; the server adds an underscore, the caller and something random."""
 OUTBOUND_PREFIX: Final = "out-"
+WEB_PREFIX: Final = "web-"
+BROWSER: Final = "caller"
+"""Who calls, in the room of a web call."""
 MARK: Final = "vp:"
 """What the names of our trunks and rules begin with."""
 CATCH_ALL: Final = f"{MARK}catch-all"
@@ -14,7 +17,7 @@ _SUPERVISOR: Final = "supervisor-"
 
 
 def is_room_of_ours(name: str) -> bool:
-    return name.startswith((f"{INBOUND_PREFIX}_", OUTBOUND_PREFIX))
+    return name.startswith((f"{INBOUND_PREFIX}_", OUTBOUND_PREFIX, WEB_PREFIX))
 
 
 def supervisor_identity(supervision_id: UUID) -> str:

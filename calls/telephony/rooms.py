@@ -1,4 +1,4 @@
-"""Rooms on the LiveKit server: ended with their calls; and calls whose room is gone while nobody is left to end them."""
+"""Rooms on the LiveKit server: ended with their calls; calls whose room is gone; and web calls whose browser is there."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from calls import lifecycle
 from calls.clock import database_now
 from calls.errors import LiveKitError, LiveKitRefusedError
 from calls.models import Call
+from calls.services.dispatching import dispatch_joined
 from calls.services.sweeps import Gone
 from calls.telephony.client import NOT_FOUND, LiveKit, connected, is_configured
 from calls.telephony.names import is_room_of_ours
@@ -30,11 +31,15 @@ Status = Call.Status
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How many rooms were closed and how many calls ended; `parted`: those of two people whom an agent had connected."""
+    """How many rooms were closed and how many calls ended; `parted`: those of two people whom an agent had connected.
+
+    `begun` are web calls that were given to a worker.
+    """
 
     closed: int = 0
     lost: int = 0
     parted: int = 0
+    begun: int = 0
 
 
 def close_room(room: str) -> bool:
@@ -55,7 +60,8 @@ def reconcile_rooms(*, now: datetime | None = None) -> Reconciled | None:
 
     A room is closed when its call has ended, or when it has had none for a minute; rooms that others have made are left
     alone, and so is the room of two people whom an agent has connected, until one of them has left. A call is ended here
-    only when its room and its job are gone: a job that lives ends its call itself.
+    only when its room and its job are gone: a job that lives ends its call itself. A web call whose browser came unnoticed
+    begins.
     """
     if not is_configured():
         return None
@@ -65,7 +71,8 @@ def reconcile_rooms(*, now: datetime | None = None) -> Reconciled | None:
         rooms = {room.name for room in listed}
         parted = _end_parted(livekit, rooms, now)
     closed = sum(_try_to_close(room.name) for room in listed if is_room_of_ours(room.name) and _is_needless(room, now))
-    return Reconciled(closed=closed, lost=_end_lost(rooms, now), parted=parted)
+    begun = dispatch_joined(room.name for room in listed if room.num_participants)
+    return Reconciled(closed=closed, lost=_end_lost(rooms, now), parted=parted, begun=begun)
 
 
 def _try_to_close(room: str) -> bool:

@@ -106,6 +106,10 @@ def a_simulation() -> Asked:
     return {}, {"agent_id": agents_testing.make_agent().public_id, "kind": "simulated"}
 
 
+def a_web_call() -> Asked:
+    return {"id": make_call(kind="web").public_id}, None
+
+
 def a_written_message() -> Asked:
     call = make_call(kind="chat")
     return {"id": call.public_id, "message_id": write_message(call, "Hello").public_id}, None
@@ -245,6 +249,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "calls"): Row("calls:write", a_simulation, foreign=("agent_id",)),
     ("GET", "calls/{id}"): Row("calls:read", a_call()),
     ("POST", "calls/{id}/hang_up"): Row("calls:write", a_call(status="in_progress")),
+    ("POST", "calls/{id}/token"): Row("calls:join", a_web_call),
     ("GET", "calls/{id}/events"): Row("calls:read", a_call()),
     ("GET", "calls/{id}/tool_calls"): Row("calls:read", a_call()),
     ("GET", "calls/{id}/transcript"): Row("calls:read", a_call()),

@@ -15,6 +15,7 @@ NOT_REPEATED = {
     "numbers",
     "numbers/{id}/rotate_hook_secret",
     "recordings/{id}/url",
+    "calls/{id}/token",
     "gates/check",
     *(f"carrier_accounts/{{id}}/{act}_number" for act in ("buy", "release", "link", "unlink")),
 }

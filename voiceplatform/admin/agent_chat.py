@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 
 from agents.errors import AgentsError, InvalidSettingsError
-from agents.models import Agent, AgentVersion
+from agents.models import Agent
 from agents.selectors import draft_or_published
 from calls.admin.call_page import live_context
 from calls.admin.hosts import taking
@@ -16,6 +16,7 @@ from calls.errors import CallsError
 from calls.models import Call, CallCommand
 from calls.services.chats import LONGEST_MESSAGE, start_chat, write_message
 from tenants.errors import TenantsError
+from voiceplatform.admin.agent_choices import examples
 
 if TYPE_CHECKING:
     from voiceplatform.admin.agent_page import AgentPageAdmin
@@ -53,16 +54,10 @@ def chat_said(admin: "AgentPageAdmin", request: HttpRequest, agent: Agent, call:
 def _write(agent: Agent, call: Call | None, text: str) -> Call:
     if call is None or call.status == Call.Status.ENDED:
         version = draft_or_published(agent)
-        call, _ = start_chat(agent=agent, version=version, message=text, variables=_examples(version))
+        call, _ = start_chat(agent=agent, version=version, message=text, variables=examples(version))
     else:
         write_message(call, text)
     return call
-
-
-def _examples(version: AgentVersion) -> dict[str, Any]:
-    declared = version.settings.get("variables", [])
-    examples = {variable["name"]: variable["example"] or variable["default"] for variable in declared}
-    return {name: value for name, value in examples.items() if value}
 
 
 def _said(admin: "AgentPageAdmin", agent: Agent, call: Call | None) -> dict[str, Any]:

@@ -5,13 +5,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
 
 from agents.admin.agents import AgentAdmin
@@ -26,8 +25,10 @@ from calls.models import Call
 from calls.services import place_call
 from tenants.admin.base import Tab
 from tenants.errors import TenantsError
+from voiceplatform.admin import agent_talk
 from voiceplatform.admin.agent_call import call_page
 from voiceplatform.admin.agent_chat import STOP_POLLING, chat_panel, chat_said
+from voiceplatform.admin.agent_choices import choices
 
 SIMULATE = "calls.add_call"
 RECENT = 10
@@ -76,12 +77,16 @@ class AgentPageAdmin(AgentAdmin):
             self.row_path("call/", self.call_view, "call"),
             self.row_path("chat/", self.chat_view, "chat"),
             self.row_path("chat/said/", require_safe(self.chat_said_view), "chat_said"),
+            self.row_path("talk/", require_safe(self.talk_view), "talk"),
+            self.row_path("talk/start/", require_POST(self.talk_start_view), "talk_start"),
+            self.row_path("talk/said/", require_safe(self.talk_said_view), "talk_said"),
+            self.row_path("talk/leave/", require_POST(self.talk_leave_view), "talk_leave"),
             self.row_path("calls/", require_safe(self.calls_view), "calls"),
         ]
         return [*own, *super().get_urls()]
 
     def tabs(self, agent: Agent, current: str) -> list[Tab]:
-        names = [("simulate", "Simulate a call"), ("call", "Call now"), ("calls", "Calls")]
+        names = [("talk", "Talk to it"), ("simulate", "Simulate a call"), ("call", "Call now"), ("calls", "Calls")]
         return [*super().tabs(agent, current), *(Tab(title, self.row_url(name, agent), name == current) for name, title in names)]
 
     def has_simulate_permission(self, request: HttpRequest) -> bool:
@@ -94,7 +99,7 @@ class AgentPageAdmin(AgentAdmin):
             raise PermissionDenied
         call = _call_of(agent, request.GET.get("call", ""))
         chosen = {"version": call.version_id, "persona": call.persona} if call else None
-        form = SimulationForm(request.POST or None, versions=_choices(agent), initial=chosen)
+        form = SimulationForm(request.POST or None, versions=choices(agent), initial=chosen)
         if form.is_valid() and (placed := self._place(request, agent, form)) is not None:
             return redirect(f"{self.row_url('simulate', agent)}?call={placed.pk}")
         personas = list(zip(form["persona"], PERSONAS.values(), strict=True))
@@ -126,6 +131,30 @@ class AgentPageAdmin(AgentAdmin):
             raise PermissionDenied
         return call_page(self, request, agent)
 
+    def talk_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return agent_talk.talk_page(self, request, self._talkable(request, object_id))
+
+    def talk_start_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return agent_talk.start(request, self._talkable(request, object_id))
+
+    def talk_said_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return agent_talk.said(self._talk_of(request, object_id, request.GET))
+
+    def talk_leave_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return agent_talk.leave(request, self._talk_of(request, object_id, request.POST))
+
+    def _talkable(self, request: HttpRequest, object_id: str) -> Agent:
+        agent = self.viewable(request, object_id)
+        if not request.user.has_perm(agent_talk.TALK):
+            raise PermissionDenied
+        return agent
+
+    def _talk_of(self, request: HttpRequest, object_id: str, asked: QueryDict) -> Call:
+        call = _call_of(self._talkable(request, object_id), asked.get("call", ""))
+        if call is None or call.kind != Call.Kind.WEB or call.livemode:
+            raise Http404
+        return call
+
     def chat_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         agent = self.viewable(request, object_id)
         if not self.has_simulate_permission(request):
@@ -154,13 +183,6 @@ class AgentPageAdmin(AgentAdmin):
         except (AgentsError, CallsError, TenantsError) as refused:
             form.add_error(None, str(refused))
         return None
-
-
-def _choices(agent: Agent) -> list[AgentVersion]:
-    """The draft first: it is what somebody wants to try."""
-    versions: QuerySet[AgentVersion] = agent.versions.all()
-    draft, published = versions.drafts().first(), agent.published_version  # type: ignore[attr-defined]
-    return [version for version in (draft, published) if version is not None]
 
 
 def _version_label(version: AgentVersion) -> str:
