@@ -62,7 +62,7 @@ def test_a_call_is_placed_and_this_browser_let_in(staff: Callable[..., Client], 
     [call] = web_calls(house)
     assert (answer.status_code, told["call"], told["url"]) == (200, str(call.pk), "wss://live.example.com/path")
     assert (call.livemode, call.version_id, call.status) == (False, house.agent.published_version_id, "queued")
-    assert answer["Cache-Control"] == "no-store"
+    assert "no-store" in answer["Cache-Control"]
     with tenant_scope(house.tenant):
         noted = AuditEvent.objects.get(action="call.placed", target_id=call.pk)
         assert noted.actor_id is not None

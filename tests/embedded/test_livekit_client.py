@@ -13,13 +13,14 @@ from voiceplatform.embedded.errors import EmbeddedError
 from voiceplatform.embedded.livekit import client
 from voiceplatform.embedded.livekit.client import FILE, Lock, ensure, is_here
 
-SCRIPT = b"window.LivekitClient = {};"
+SCRIPT = b"window.LivekitClient = {};\n"
+MAP = b"//# sourceMappingURL=livekit-client.umd.js.map"
 
 
 def package(member: str = "package/dist/livekit-client.umd.js") -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in ((member, SCRIPT), ("../evil.js", b"evil")):
+        for name, content in ((member, SCRIPT + MAP), ("../evil.js", b"evil")):
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
@@ -45,6 +46,7 @@ def npm(folder: Path, packed: bytes, *, exit_code: int = 0) -> dict[str, str]:
 
 
 def test_it_is_fetched_once(tmp_path: Path) -> None:
+    """Without the mention of a source map, over which collecting the static files would fail."""
     packed, folder = package(), tmp_path / "static"
     values, lock = npm(tmp_path / "bin", packed), lock_of(packed)
     assert ensure(values, lock=lock, folder=folder).read_bytes() == SCRIPT

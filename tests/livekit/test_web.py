@@ -68,7 +68,7 @@ async def recorded(worker: Worker, tenant: Tenant, call: Call) -> list[int]:
     found = await until(
         lambda: as_tenant(tenant, lambda: Recording.objects.filter(call=call, state="stored").first()), seconds=30
     )
-    with av.open(str(worker.folder / "files" / "recordings" / found.file.name)) as container:
+    with av.open(str(worker.folder / "files" / "recordings" / found.file)) as container:
         sound = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
     tokens: list[int] = []
     sounds.TokenEar(tokens.append).push((sound[0, :: 48_000 // RATE] * 32767).astype(np.int16))

@@ -26,6 +26,7 @@ WITHOUT_NPM: Final = (
     "There is no npm on this machine. Mend: install Node.js, which brings it, or put {file} of the npm package {name} {version} "
     "into {folder}."
 )
+_MAP: Final = b"//# sourceMappingURL="
 _LARGEST: Final = 8 * 1024 * 1024
 _TIMEOUT_S: Final = 300
 
@@ -100,7 +101,13 @@ def _member(package: Path, lock: Lock) -> bytes:
         if found is None or found.size > _LARGEST:
             raise EmbeddedError(f"{lock.name} {lock.version} has no {lock.member}.")
         source = archive.extractfile(found)
-        return source.read() if source else b""
+        return _without_map(source.read() if source else b"")
+
+
+def _without_map(program: bytes) -> bytes:
+    """Less the mention of its source map: no static files are collected while one refers to another that is not there."""
+    lines = program.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(_MAP))
 
 
 def given() -> dict[str, str]:

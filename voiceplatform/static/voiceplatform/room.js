@@ -2,7 +2,7 @@
 document.addEventListener("DOMContentLoaded", async () => {
   "use strict";
   const entry = JSON.parse(document.getElementById("entry").textContent);
-  const { Room, RoomEvent, Track } = window.LivekitClient;
+  const { Room, RoomEvent } = window.LivekitClient;
   const find = (name) => document.querySelector(`[data-${name}]`);
   const state = find("state");
   const microphone = find("microphone");
@@ -29,17 +29,9 @@ document.addEventListener("DOMContentLoaded", async () => {
     find("who").textContent = count ? `${count} in the call beside you` : "Nobody else is in the call";
   }
 
-  room.on(RoomEvent.TrackSubscribed, (track) => {
-    if (track.kind === Track.Kind.Audio) document.body.append(track.attach());
-  });
-  room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()));
+  window.playRoom(room, tell);
   room.on(RoomEvent.ParticipantConnected, parties);
   room.on(RoomEvent.ParticipantDisconnected, parties);
-  room.on(RoomEvent.AudioPlaybackStatusChanged, () => {
-    if (room.canPlaybackAudio) return;
-    tell("Click anywhere to hear the call.");
-    document.addEventListener("click", () => room.startAudio(), { once: true });
-  });
   room.on(RoomEvent.Disconnected, (reason) => {
     const asked = reason === 1;
     over(asked ? "You have left the call. You can close this page." : "The call has ended, or the connection was lost.", !asked);

@@ -94,15 +94,12 @@ document.addEventListener("DOMContentLoaded", () => {
   function room() {
     const made = new Room({ disconnectOnPageLeave: true });
     const playing = new Map();
+    window.playRoom(made, tell);
     made.on(RoomEvent.TrackSubscribed, (track) => {
       if (track.kind !== Track.Kind.Audio) return;
-      document.body.append(track.attach());
       playing.set(track.sid, meter(new MediaStream([track.mediaStreamTrack]), find("theirs"), heard));
     });
-    made.on(RoomEvent.TrackUnsubscribed, (track) => {
-      track.detach().forEach((element) => element.remove());
-      playing.get(track.sid)?.();
-    });
+    made.on(RoomEvent.TrackUnsubscribed, (track) => playing.get(track.sid)?.());
     made.on(RoomEvent.Reconnecting, () => tell("The connection is broken; trying again …", true));
     made.on(RoomEvent.Reconnected, () => tell("Connected again. Speak."));
     made.on(RoomEvent.Disconnected, (reason) => {
