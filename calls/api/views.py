@@ -1,5 +1,6 @@
 """Placing calls, finding them, and hanging up."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.db.models import F, Prefetch, QuerySet
@@ -40,6 +41,12 @@ _OUTBOUND: Final = OpenApiExample(
 )
 _WEB: Final = OpenApiExample("A call from a browser", value={"agent_id": _AGENT, "kind": "web"}, request_only=True)
 _HANG_UP: Final = OpenApiExample("With a reason", value={"reason": "Placed by mistake"}, request_only=True)
+
+_PLACE: Final[Mapping[str, Callable[..., Call]]] = {
+    Call.Kind.OUTBOUND: place_outbound,
+    Call.Kind.WEB: place_web,
+    Call.Kind.SIMULATED: place_call,
+}
 
 
 def shown_calls() -> QuerySet:
@@ -88,8 +95,7 @@ class CallViewSet(CallRecordsMixin, ListMixin, ResourceViewSet):
         wanted["livemode"] = None if self.caller.livemode else False
         if "override_gates" in wanted and not self.caller.may("calls:override_gates"):
             raise PermissionDenied("The API key lacks the scope calls:override_gates.")
-        place = {Call.Kind.OUTBOUND: place_outbound, Call.Kind.WEB: place_web}.get(wanted["kind"], place_call)
-        return self._shown(place(**wanted), status=201)
+        return self._shown(_PLACE[wanted["kind"]](**wanted), status=201)
 
     @extend_schema(summary="Fetch a call")
     def retrieve(self, request: Request, id: str) -> Response:

@@ -37,6 +37,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "ActionStateEnum": "calls.models.CallCommand.State",
         "ActionTypeEnum": "calls.api.actions.TYPES",
         "CallKindEnum": "calls.models.Call.Kind",
+        "CallStatusEnum": "calls.models.Call.Status",
         "ConsentKindEnum": "calls.models.Consent.Kind",
         "EndpointStatusEnum": "integrations.models.WebhookEndpoint.Status",
         "JobStateEnum": "tenants.models.Job.State",
