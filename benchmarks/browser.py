@@ -37,7 +37,7 @@ from voice_worker.audio import RATE, Int16Array
 from voice_worker.pipeline import build_stages
 from voice_worker.simulation.noise import SPEECH_RMS, at_level, trimmed
 from voice_worker.simulation.speech import SpeechClient
-from voiceplatform.embedded.livekit import program
+from voiceplatform.embedded.livekit import client, program
 from voiceplatform.embedded.services import SERVICES
 from voiceplatform.embedded.supervisor import Supervisor
 
@@ -159,11 +159,11 @@ def kept_gaps(call_id: UUID) -> list[float]:
 
 
 async def spoken() -> Int16Array:
-    client = SpeechClient(settings.VP_SPEECH_URL)
+    speech = SpeechClient(settings.VP_SPEECH_URL)
     try:
-        return at_level(trimmed(await client.synthesize(SAYS, voice=VOICE, speed=1.0)), SPEECH_RMS)
+        return at_level(trimmed(await speech.synthesize(SAYS, voice=VOICE, speed=1.0)), SPEECH_RMS)
     finally:
-        await client.aclose()
+        await speech.aclose()
 
 
 def write_sound(path: Path, pcm: Int16Array) -> None:
@@ -182,6 +182,8 @@ def start_platform(stack: ExitStack, folder: Path) -> Supervisor:
     values = {name: os.environ[name] for name in names if name in os.environ}
     if program.find(values) is None:
         sys.exit(program.HOW_TO_GET_IT)
+    if not client.is_here(client.Lock.read()):
+        sys.exit("LiveKit's program for browsers is not here. Mend: make livekit-client")
     values |= {"SECRET_KEY": settings.SECRET_KEY, "LOG_LEVEL": "WARNING"}
     platform = stack.enter_context(Supervisor(folder, SERVICES, values=values))
     platform.start(["valkey", "web", "livekit", "celery"])
@@ -194,9 +196,9 @@ def make_rig(platform: Supervisor, *, sound: Path) -> Rig:
     tenant = create_tenant(name=slug, slug=slug)
     with tenant_scope(tenant):
         agent: Agent = make_agent(settings=SETTINGS)
-    client = Client()
-    client.force_login(User.objects.create_superuser(username=slug))
-    cookie = {"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value}
+    staff = Client()
+    staff.force_login(User.objects.create_superuser(username=slug))
+    cookie = {"name": settings.SESSION_COOKIE_NAME, "value": staff.cookies[settings.SESSION_COOKIE_NAME].value}
     url = platform.urls["web"]
     page = url + reverse("admin:agents_agent_talk", args=[agent.pk])
     return Rig(page=page, cookie={**cookie, "url": url}, tenant=tenant, sound=sound)
