@@ -1,10 +1,6 @@
 """Steering phone calls on the real server, listening in and taking over: the carrier's account is the oracle."""
 
 import asyncio
-import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -23,9 +19,9 @@ from calls.services.supervision import Admission, Mode, admit
 from calls.telephony.tokens import listeners_token
 from tenants.models import Tenant, User
 from tenants.scope import tenant_scope
+from tests.livekit.browsers import Browser
 from tests.livekit.platform import Worker, call_is, in_db
 from tests.livekit.rig import Carrier, until
-from voiceplatform.embedded.environment import PROJECT
 
 QUICK = {"after_s": 0.2}
 CALLEE, OTHER, BUSY = "+12025550141", "+12025550142", "+12025550143"
@@ -87,37 +83,6 @@ async def allowed(tenant: Tenant, call: Call, mode: Mode) -> Admission:
             return admit(call, mode=mode, actor=staff, reason="a test")
 
     return await in_db(ask)
-
-
-class Browser:
-    """A supervisor's, until it is closed or killed."""
-
-    def __init__(self, url: str, token: str, *, says: int = -1) -> None:
-        command = [sys.executable, "-m", "tests.livekit.supervisor_browser", url, token, str(says)]
-        self._process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert self._process.stdout
-        os.set_blocking(self._process.stdout.fileno(), False)
-        self._said = b""
-
-    def told(self, name: str) -> list[Any]:
-        assert self._process.stdout
-        self._said += self._process.stdout.read() or b""
-        whole = self._said.splitlines()[: self._said.count(b"\n")]
-        return [line[name] for line in map(json.loads, whole) if name in line]
-
-    async def tells(self, name: str, *, seconds: float = 20) -> Any:
-        return (await until(lambda: self.told(name), seconds=seconds))[0]
-
-    def kill(self) -> None:
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def __enter__(self) -> "Browser":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self.kill()
 
 
 async def rows(tenant: Tenant, call: Call) -> dict[str, Any]:

@@ -21,9 +21,11 @@ from calls.telephony import rooms
 from calls.telephony.names import BROWSER
 from calls.telephony.tokens import speakers_token
 from tenants.models import Tenant
+from tests.livekit.browsers import Browser
 from tests.livekit.platform import Caretaker, Worker, as_tenant, call_is, in_db
 from tests.livekit.rig import Person, until
 from voice_worker.audio import RATE
+from voice_worker.browser_ends import RETURNS_S
 from voice_worker.simulation.carrier import sounds
 
 GREETED, SAYS, OTHER = 30, 47, 53
@@ -115,6 +117,46 @@ async def test_another_tab_takes_over(caller: Tenant, worker: Worker) -> None:
         ended = await call_is(caller, call.pk, "ended")
         assert (ended.disposition, ended.ended_reason) == ("completed", "caller_hung_up")
     assert await recorded(worker, caller, call) == [SAYS, OTHER]
+
+
+async def cut_off(lk: api.LiveKitAPI, call: Call, browser: Browser) -> None:
+    """Kill a browser; returns when the server has noticed."""
+
+    async def is_gone() -> bool:
+        found = await lk.room.list_participants(api.ListParticipantsRequest(room=call.room))
+        return BROWSER not in [who.identity for who in found.participants]
+
+    browser.kill()
+    await until(is_gone, seconds=60)
+
+
+async def test_who_is_cut_off_can_come_back(caller: Tenant, worker: Worker, lk: api.LiveKitAPI) -> None:
+    call, entry = await placed(caller)
+    with Browser(entry.url, entry.token, says=SAYS) as first:
+        await first.tells("sid")
+        assert await in_db(dispatching.dispatch_joined, [call.room]) == 1
+        await talking(caller, call)
+        await cut_off(lk, call, first)
+    await call_is(caller, call.pk, "in_progress", seconds=1)
+    async with browser(entry, says=OTHER):
+        await asyncio.sleep(RETURNS_S + 2)
+        await call_is(caller, call.pk, "in_progress", seconds=1)
+    ended = await call_is(caller, call.pk, "ended")
+    assert (ended.disposition, ended.ended_reason) == ("completed", "caller_hung_up")
+    assert "caller_rejoined" in (await rows(caller, call))[2]
+
+
+async def test_who_does_not_come_back_is_not_waited_for_long(caller: Tenant, worker: Worker, lk: api.LiveKitAPI) -> None:
+    call, entry = await placed(caller)
+    with Browser(entry.url, entry.token) as only:
+        await only.tells("sid")
+        assert await in_db(dispatching.dispatch_joined, [call.room]) == 1
+        await talking(caller, call)
+        await cut_off(lk, call, only)
+    ended = await call_is(caller, call.pk, "ended", seconds=RETURNS_S + 10)
+    assert ended.ended_reason == "connection_lost"
+    _, [leg], _ = await rows(caller, call)
+    assert leg.end_reason == "connection_lost"
 
 
 async def test_who_leaves_at_once_is_not_waited_for_long(caller: Tenant, worker: Worker) -> None:
