@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from agents.transfers import HOLD_SENTENCE
+
 SCHEMA_VERSION = 1
 INSTRUCTIONS_MAX_CHARS = 40_000
 TEMPLATE_FIELDS = ("instructions", "opening.greeting", "machines.voicemail_message", "machines.introduction")
@@ -17,6 +19,7 @@ TEMPLATE_FIELDS = ("instructions", "opening.greeting", "machines.voicemail_messa
 
 _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+TargetId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
 def setting(default: Any, title: str, help_text: str, *, unit: str = "", widget: str = "", **limits: Any) -> Any:
@@ -302,6 +305,34 @@ class Recording(Section):
         return question
 
 
+class Transfer(Section):
+    """Whom the agent may hand a call to, and what the caller meets with meanwhile."""
+
+    targets: tuple[TargetId, ...] = setting(
+        (),
+        "Targets",
+        "Who may get the caller, by the ids of transfer targets (tgt_…). The tool Hand over to a person needs at least one.",
+        max_length=20,
+    )
+    hold_sentence: str = setting(
+        HOLD_SENTENCE, "Sentence before waiting", "Spoken to the caller, word for word; empty for none.", max_length=300
+    )
+    hold_sound: bool = setting(True, "Sound while waiting", "The caller hears a sound until somebody is there.")
+    summary: bool = setting(
+        True, "Tell the person what it is about", "Whoever takes over hears one or two sentences before they have the caller."
+    )
+    max_hold_s: int = setting(
+        120, "Longest wait", "Then the caller is back with the agent, whoever is being called.", unit="s", ge=15, le=600
+    )
+
+    @field_validator("targets")
+    @classmethod
+    def _once_each(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(targets)) < len(targets):
+            raise ValueError("name each target once")
+        return targets
+
+
 def upgraded(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as they were once stored, in today's shape: versions never change after they were published."""
     current = dict(settings)
@@ -339,6 +370,7 @@ class VersionSettings(Section):
     machines: Machines = Field(default_factory=Machines, title="When a machine answers")
     digits: Digits = Field(default_factory=Digits, title="Digits")
     recording: Recording = Field(default_factory=Recording, title="Recording")
+    transfer: Transfer = Field(default_factory=Transfer, title="Handing over")
     kept: Literal["everything", "no_recording", "no_content"] = setting(
         "everything",
         "What is kept of calls",

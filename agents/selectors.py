@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from pydantic import BaseModel
 
-from agents.models import Agent, AgentVersion
+from agents.models import Agent, AgentVersion, TransferTarget
 from agents.pipeline import VersionSettings, upgraded
 from voiceplatform.lib.ids import InvalidIdError, from_public_id
 
@@ -70,6 +70,19 @@ def find_version(agent: Agent, called: str) -> AgentVersion | None:
             return None
     version: AgentVersion | None = found.first()
     return version
+
+
+def target_choices() -> list[tuple[str, str]]:
+    """The targets a version may name, as a form offers them."""
+    rows = TransferTarget.objects.all()
+    return [(row.public_id, row.name if row.enabled else f"{row.name} (switched off)") for row in rows]
+
+
+def agents_using_target(target: TransferTarget) -> list[Agent]:
+    """The agents whose draft, or whose version calls get, hands over to the target, by name."""
+    naming = AgentVersion.objects.filter(settings__transfer__targets__contains=[target.public_id])
+    used = naming.filter(Q(state=AgentVersion.State.DRAFT) | Q(pk=F("agent__published_version")))
+    return list(Agent.objects.in_use().filter(pk__in=used.values("agent")))
 
 
 def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[SettingChange]:

@@ -4,10 +4,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from agents.transfers import TransferPolicy
 
 Risk = Literal["harmless", "writes", "irreversible"]
 
@@ -36,7 +38,7 @@ class ToolSpec:
     It is offered the tool only where `cues`, a pattern, is found in what was said last; empty always offers it.
     `parameters` is the JSON Schema of the arguments; where those are keys to press (`presses_keys`), they are shown and
     hidden as a version's digits are. Without a `feature_key` every tenant may use it.
-    One that `keeps_words` writes down what the caller said.
+    One that `keeps_words` writes down what the caller said. A use may take `longest_s`.
     """
 
     key: str
@@ -53,6 +55,7 @@ class ToolSpec:
     config_schema: type[BaseModel] = ToolConfig
     presses_keys: bool = False
     keeps_words: bool = False
+    longest_s: float = 10.0
 
 
 def _text(description: str, max_length: int) -> dict[str, Any]:
@@ -148,6 +151,51 @@ RESUME_RECORDING = ToolSpec(
     example=ToolExample(caller="And the code is one two three.", say="Thank you, that is all I need.", slots={}),
 )
 
+HAND_OVER = ToolSpec(
+    key="hand_over_to_person",
+    title="Hand over to a person",
+    description="Get a person who takes over the call. The caller waits meanwhile, and is told so by the platform.",
+    guidance=(
+        "When the caller asks for a person, or you cannot help them, hand the call over; say nothing about it before, for the "
+        "platform does. If nobody takes it, say so plainly and offer what else you can do."
+    ),
+    parameters={
+        "type": "object",
+        "properties": {
+            "reason": {
+                "type": "string",
+                "description": "Why.",
+                "enum": ["asked_for_a_person", "cannot_help", "complaint", "emergency", "other"],
+            },
+            "target": {"type": "string", "description": "Who is asked first; left out, the usual one."},
+            "summary": _text("For the person, in one or two sentences: who is calling and what about.", 400),
+        },
+        "required": ["reason", "summary"],
+        "additionalProperties": False,
+    },
+    risk="irreversible",
+    when='when the caller asks for a person or cannot be helped. Say in summary what it is about; target "" for the usual one.',
+    cues=r"\b(person|human|somebody|someone|real|agent|operator|speak|talk|transfer|connect|manager|complain|complaint|help)\b",
+    example=ToolExample(
+        caller="I want to talk to a real person about my bill.",
+        say="",
+        slots={"reason": "asked_for_a_person", "target": "", "summary": "The caller has a question about their bill."},
+    ),
+)
+_AROUND_HOLD_S = 60.0
+
 TOOLS: Mapping[str, ToolSpec] = {
-    spec.key: spec for spec in (END_CALL, PRESS_DIGITS, TAKE_MESSAGE, PAUSE_RECORDING, RESUME_RECORDING)
+    spec.key: spec for spec in (END_CALL, PRESS_DIGITS, TAKE_MESSAGE, PAUSE_RECORDING, RESUME_RECORDING, HAND_OVER)
 }
+
+
+def offered(key: str, policy: TransferPolicy) -> ToolSpec:
+    """The tool as a version with that policy has it: it hands over to that version's targets, by name, and to nobody else."""
+    spec = TOOLS[key]
+    if spec is not HAND_OVER:
+        return spec
+    told = "; ".join(f"{target.name}: {target.when}" for target in policy.targets if target.when)
+    properties = dict(spec.parameters["properties"])
+    described = " ".join(filter(None, [properties["target"]["description"], told]))
+    properties["target"] = {**properties["target"], "description": described, "enum": [target.name for target in policy.targets]}
+    return replace(spec, parameters={**spec.parameters, "properties": properties}, longest_s=policy.max_hold_s + _AROUND_HOLD_S)

@@ -9,7 +9,10 @@ HOLD_SENTENCE: Final = "One moment please, I am getting somebody for you."
 
 
 class Target(BaseModel):
-    """A phone where somebody takes calls over. A person confirms by a key or by saying yes; a queue of a telephone system just answers."""
+    """A phone where somebody takes calls over.
+
+    A person confirms by a key or by saying yes; a queue of a telephone system just answers.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -8,8 +8,8 @@ from tenants.models import Membership
 Role = Membership.Role
 
 SCOPES: Final[Mapping[str, str]] = {
-    "agents:read": "See agents, their versions, voices and tools.",
-    "agents:write": "Create and change agents and their drafts, and chat with them.",
+    "agents:read": "See agents, their versions, voices and tools, and whom they hand calls to.",
+    "agents:write": "Create and change agents, their drafts and whom they hand calls to, and chat with them.",
     "agents:publish": "Publish versions and roll back.",
     "calls:read": "See calls, transcripts, events and messages.",
     "calls:write": "Place calls, hang up, and write to a running chat.",

@@ -15,7 +15,7 @@ from agents.admin.forms import NoteForm
 from agents.errors import AgentsError, InvalidSettingsError
 from agents.models import Agent, AgentVersion
 from agents.pipeline import VersionSettings
-from agents.selectors import draft_or_published, granted_tools
+from agents.selectors import draft_or_published, granted_tools, target_choices
 from agents.services import save_draft
 from agents.tools import TOOLS
 from tenants.admin.forms import console_form
@@ -33,7 +33,7 @@ def settings_page(
 ) -> HttpResponseBase:
     """The settings form; `refused` are errors that publishing found in the stored draft."""
     version = draft_or_published(agent)
-    form_class = console_form(VersionSettings, choices=catalogue.form_choices())
+    form_class = console_form(VersionSettings, choices={**catalogue.form_choices(), "transfer.targets": target_choices})
     saving = request.method == "POST" and refused is None
     form = form_class(request.POST if saving else None, initial=version.settings)
     note = NoteForm(request.POST if saving else None, initial={"note": version.note})

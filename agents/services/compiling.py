@@ -6,6 +6,7 @@ from typing import Any
 from agents.models import AgentVersion
 from agents.pipeline import SCHEMA_VERSION
 from agents.selectors import granted_tools
+from agents.services.transferring import transfer_policy, validate_transfer
 from agents.services.validating import validate_settings, validate_templates, validate_tools
 from agents.services.variables import DEFAULT_VARIABLES, default_variables
 
@@ -13,12 +14,11 @@ from agents.services.variables import DEFAULT_VARIABLES, default_variables
 def compile_version(version: AgentVersion) -> dict[str, Any]:
     """What a call with this version runs on: a published version's own document, a draft's compiled on the fly.
 
-    The agent's name and the tenant's facts are always today's. Raises InvalidSettingsError for a draft that cannot be published.
+    The agent's name, the tenant's facts and the targets of transfers are always today's. Raises InvalidSettingsError for a
+    draft that cannot be published.
     """
-    if version.is_published:
-        compiled: dict[str, Any] = {**version.compiled, **_owners(version)}
-        return compiled
-    return compile_as(version, state=version.state)
+    compiled = version.compiled if version.is_published else compile_as(version, state=version.state)
+    return {**compiled, **_owners(version), "transfer": transfer_policy(compiled["settings"]).model_dump(mode="json")}
 
 
 def compile_as(version: AgentVersion, *, state: str) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def compile_as(version: AgentVersion, *, state: str) -> dict[str, Any]:
     settings = validate_settings(version.settings)
     tools = validate_tools(granted_tools(version))
     validate_templates(settings, defaults=sample_defaults(version))
+    validate_transfer(settings.transfer, tools=tools)
     return {
         "schema": SCHEMA_VERSION,
         **_owners(version),

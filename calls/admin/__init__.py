@@ -7,6 +7,7 @@ from calls.admin import (
     people,
     provider_events,
     recordings_list,
+    targets,
     trunks,
     windows,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "people",
     "provider_events",
     "recordings_list",
+    "targets",
     "trunks",
     "windows",
 ]

@@ -5,6 +5,7 @@ from calls.api.carriers import CarrierAccountViewSet, CarrierNumberViewSet
 from calls.api.chats import AgentChatViewSet, ChatMessageViewSet
 from calls.api.kept import MessageViewSet, RecordingViewSet
 from calls.api.numbers import NumberViewSet
+from calls.api.targets import TransferTargetViewSet
 from calls.api.trunks import CarrierViewSet, TrunkViewSet
 from calls.api.usage import UsageViewSet
 from calls.api.views import CallViewSet
@@ -23,3 +24,4 @@ def register(router: SimpleRouter) -> None:
     router.register("carriers", CarrierViewSet, basename="carrier")
     router.register("trunks", TrunkViewSet, basename="trunk")
     router.register("numbers", NumberViewSet, basename="number")
+    router.register("transfer_targets", TransferTargetViewSet, basename="transfer_target")

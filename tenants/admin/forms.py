@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from pydantic import BaseModel
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
@@ -13,7 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from voiceplatform.lib.schema_fields import LinesField, TextField
+from voiceplatform.lib.schema_fields import LinesField, OpenChoicesField, TextField
 from voiceplatform.lib.schema_forms import SchemaForm, schema_form
 
 WIDGETS: dict[type[forms.Field], type[forms.Widget]] = {
@@ -24,6 +25,7 @@ WIDGETS: dict[type[forms.Field], type[forms.Widget]] = {
     forms.ChoiceField: UnfoldAdminSelectWidget,
     TextField: UnfoldAdminTextareaWidget,
     LinesField: UnfoldAdminTextareaWidget,
+    OpenChoicesField: UnfoldAdminCheckboxSelectMultipleWidget,
 }
 
 

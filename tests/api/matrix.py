@@ -26,6 +26,7 @@ from calls.services import people, trunks
 from calls.services.actions import Wanted, request_action
 from calls.services.carrier_numbers import buy
 from calls.services.chats import write_message
+from calls.services.targets import create_target
 from calls.testing import make_account, make_call, make_number, make_trunk
 from integrations.services.deliveries import send_test
 from integrations.services.endpoints import create_endpoint
@@ -169,6 +170,10 @@ def a_number(body: Any = None) -> Callable[[], Asked]:
     return lambda: ({"id": make_number().public_id}, body)
 
 
+def a_target(body: Any = None) -> Callable[[], Asked]:
+    return lambda: ({"id": create_target(name="Front desk", phone=PHONE).public_id}, body)
+
+
 def an_account(body: Any = None) -> Callable[[], Asked]:
     return lambda: ({"id": make_account().public_id}, body)
 
@@ -280,6 +285,11 @@ ROWS: dict[tuple[str, str], Row] = {
     ("PATCH", "numbers/{id}"): Row("numbers:write", a_number({"label": "Main line"})),
     ("DELETE", "numbers/{id}"): Row("numbers:write", a_number()),
     ("POST", "numbers/{id}/rotate_hook_secret"): Row("numbers:write", a_number()),
+    ("GET", "transfer_targets"): Row("agents:read"),
+    ("POST", "transfer_targets"): Row("agents:write", sends({"name": "Front desk", "phone": PHONE})),
+    ("GET", "transfer_targets/{id}"): Row("agents:read", a_target()),
+    ("PATCH", "transfer_targets/{id}"): Row("agents:write", a_target({"enabled": False})),
+    ("DELETE", "transfer_targets/{id}"): Row("agents:write", a_target()),
     ("GET", "carrier_accounts"): Row("trunks:read"),
     ("POST", "carrier_accounts"): Row("trunks:write", sends(ACCOUNT)),
     ("GET", "carrier_accounts/{id}"): Row("trunks:read", an_account()),

@@ -19,6 +19,7 @@ GROUPS: list[tuple[str, list[Entry]]] = [
             ("Recordings", "graphic_eq", "admin:calls_recording_changelist", "calls.view_recording"),
             ("Messages", "inbox", "admin:calls_message_changelist", "calls.view_message"),
             ("Agents", "support_agent", "admin:agents_agent_changelist", "agents.view_agent"),
+            ("Transfer targets", "phone_forwarded", "admin:agents_transfertarget_changelist", "agents.view_transfertarget"),
         ],
     ),
     (

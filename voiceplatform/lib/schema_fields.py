@@ -49,6 +49,21 @@ class OpenChoiceField(forms.ChoiceField):
             self.choices = [*offers, (value, f"{value} (no longer offered)")]
 
 
+class OpenChoicesField(forms.MultipleChoiceField):
+    """Several of what is offered. Whether a value is right is decided elsewhere, with a better message."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def valid_value(self, value: Any) -> bool:
+        return True
+
+    def keep(self, values: Any) -> None:
+        """Offer `values` too, so that showing and sending the form never changes them."""
+        offers: list[Offer] = list(self.choices)  # type: ignore[arg-type]
+        gone = [value for value in values or () if value not in dict(flat_offers(offers))]
+        self.choices = [*offers, *((value, f"{value} (no longer offered)") for value in gone)]
+
+
 class Suggesting:
     """Added to a text input: what one may type, offered as a list."""
 

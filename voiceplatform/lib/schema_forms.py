@@ -17,7 +17,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from voiceplatform.lib.schema_errors import schema_errors
-from voiceplatform.lib.schema_fields import LinesField, Offers, OpenChoiceField, TableField, TextField, suggesting
+from voiceplatform.lib.schema_fields import (
+    LinesField,
+    Offers,
+    OpenChoiceField,
+    OpenChoicesField,
+    TableField,
+    TextField,
+    suggesting,
+)
 
 Widgets = Mapping[type[forms.Field], type[forms.Widget] | forms.Widget]
 
@@ -41,7 +49,7 @@ class SchemaForm(forms.Form):
         self._stored = initial or {}
         super().__init__(data, files, initial=dict(_flatten(self.schema, self._stored)), **kwargs)
         for name, field in self.fields.items():
-            if isinstance(field, OpenChoiceField):
+            if isinstance(field, OpenChoiceField | OpenChoicesField):
                 field.keep(self.get_initial_for_field(field, name))
 
     @property
@@ -86,7 +94,7 @@ def schema_form(
 ) -> type[SchemaForm]:
     """A form class for `model`.
 
-    `choices` offers values for dotted string fields; `widgets` replaces the widget of a field class, in tables too.
+    `choices` offers values for dotted fields of one string or several; `widgets` replaces the widget of a field class, in tables too.
     """
     builder = _Builder(choices or {}, widgets or {})
     return type(f"{model.__name__}Form", (SchemaForm,), {"schema": model, **dict(builder.fields(model))})
@@ -119,7 +127,7 @@ class _Builder:
             return self._text(info, dotted, shown, nullable=nullable)
         if values := _values(kind):
             return self._select(kind, values, shown, nullable=nullable)
-        return self._many(kind, shown)
+        return self._many(kind, dotted, shown)
 
     def _text(self, info: FieldInfo, dotted: str, shown: dict[str, Any], *, nullable: bool) -> forms.Field:
         needed = not nullable and (info.is_required() or bool(_limit(info, "min_length")))
@@ -147,10 +155,12 @@ class _Builder:
             empty_value=None,
         )
 
-    def _many(self, kind: Any, shown: dict[str, Any]) -> forms.Field | None:
+    def _many(self, kind: Any, dotted: str, shown: dict[str, Any]) -> forms.Field | None:
         if get_origin(kind) not in (tuple, list):
             return None
         item, _ = _kind(get_args(kind)[0])
+        if item is str and (offers := self._choices.get(dotted)) is not None:
+            return self._make(OpenChoicesField, shown, required=False, choices=offers)
         if item is str:
             return self._make(LinesField, shown, required=False, rows=8)
         if not _is_model(item):
@@ -160,7 +170,8 @@ class _Builder:
 
     def _make(self, field_class: type[forms.Field], shown: dict[str, Any], *, rows: int = 0, **options: Any) -> forms.Field:
         # TypedChoiceField and OpenChoiceField take the widget that was given for selects.
-        lookup = forms.ChoiceField if issubclass(field_class, forms.ChoiceField) else field_class
+        is_select = issubclass(field_class, forms.ChoiceField) and not issubclass(field_class, forms.MultipleChoiceField)
+        lookup = forms.ChoiceField if is_select else field_class
         widget = copy.deepcopy(self._widgets.get(lookup, field_class.widget))
         widget = widget() if isinstance(widget, type) else widget
         if rows:

@@ -1,0 +1,93 @@
+"""The people and queues calls may be handed to, of the tenant in scope."""
+
+from collections.abc import Collection
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from agents.models import TransferTarget
+from agents.selectors import agents_using_target
+from calls.clock import database_now
+from calls.errors import InUseError, NameTakenError
+from calls.resolving import scope_of_call
+from calls.services.gates import check_target
+from calls.services.hours import checked_hours
+from tenants.models import User
+from tenants.services import audit
+
+FIELDS: Final = (
+    "name",
+    "kind",
+    "when",
+    "phone",
+    "digits",
+    "mode",
+    "ring_s",
+    "priority",
+    "hours",
+    "timezone",
+    "enabled",
+)
+
+
+@transaction.atomic
+def create_target(*, actor: User | None = None, **given: Any) -> TransferTarget:
+    """`given`: FIELDS. Raises NameTakenError, and ValidationError naming the field; a phone that may not be called is refused."""
+    row = TransferTarget(**_only(given))
+    _store(row, force_insert=True)
+    audit.record(action="transfer_target.created", target=row, actor=actor, fields=sorted(given))
+    return row
+
+
+@transaction.atomic
+def change_target(*, target: TransferTarget, actor: User | None = None, **changes: Any) -> TransferTarget:
+    """Calls that are placed from now on know the target like this. Raises as create_target does."""
+    row: TransferTarget = TransferTarget.objects.select_for_update(no_key=True, of=("self",)).get(pk=target.pk)
+    changed = sorted(name for name, value in _only(changes).items() if getattr(row, name) != value)
+    for name in changed:
+        setattr(row, name, changes[name])
+    if changed:
+        _store(row, update_fields=changed)
+        audit.record(action="transfer_target.changed", target=row, actor=actor, fields=changed)
+    return row
+
+
+@transaction.atomic
+def delete_target(*, target: TransferTarget, actor: User | None = None) -> None:
+    """Raises InUseError while a draft, or the version calls get, hands over to it."""
+    row: TransferTarget = TransferTarget.objects.select_for_update(of=("self",)).get(pk=target.pk)
+    if names := [agent.name for agent in agents_using_target(row)]:
+        raise InUseError(f"{row.name} is a target of {', '.join(names[:5])}. Take it out there first, or switch it off.")
+    audit.record(action="transfer_target.deleted", target=row, actor=actor)
+    row.delete()
+
+
+def refused_phones(call_id: UUID, phones: Collection[str]) -> frozenset[str]:
+    """Those nobody may be put through to any more, e.g. because they are suppressed now. Enters the call's scope."""
+    with scope_of_call(call_id):
+        now = database_now()
+        return frozenset(phone for phone in phones if not check_target(phone=phone, now=now).allowed)
+
+
+def _only(given: dict[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(set(given) - set(FIELDS)):
+        raise TypeError(f"cannot be set: {', '.join(unknown)}")
+    return given
+
+
+def _store(row: TransferTarget, **options: Any) -> None:
+    verdict = check_target(phone=row.phone, now=database_now())
+    if not verdict.allowed:
+        raise ValidationError({"phone": verdict.sentence})
+    row.phone = verdict.phone
+    row.hours = checked_hours(row.hours)
+    row.clean_fields(exclude=["tenant"])
+    try:
+        with transaction.atomic():
+            row.save(**options)
+    except IntegrityError as error:
+        if "transfertarget_name_once" not in str(error):
+            raise
+        raise NameTakenError(f"There is another target called {row.name}.") from error
