@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from agents.models import Agent, AgentVersion
-from calls.models import Call, Message, Recording
+from calls.models import Call, CallEvent, Message, Recording
 from calls.services import imports
+from calls.services.targets import hand_over_facts
 from calls.telephony import client, rooms
 from tenants.jobs import LEADS, SUPPRESSIONS, job_handler
 from tenants.outbox import Event, Payload, payload_builder, subscriber
@@ -51,6 +52,12 @@ def call_ended(event: Event) -> Payload | None:
         }
 
     return _told(event, ended)
+
+
+@payload_builder("call.hand_over_ended", event_type="call.hand_over_ended")
+def hand_over_ended(event: Event) -> Payload | None:
+    told = CallEvent.objects.filter(pk=event.data["event_id"], call_id=event.object_id).first()
+    return _told(event, lambda _call: hand_over_facts(told.data)) if told else None
 
 
 @payload_builder("recording.ready", event_type="recording.ready")

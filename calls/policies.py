@@ -6,6 +6,8 @@ from typing import Any, Final
 EVERYTHING, NO_RECORDING, NO_CONTENT = POLICIES = ("everything", "no_recording", "no_content")
 """From the most to the least."""
 FEATURE: Final = "storage-policy"
+HAND_OVER_EVENT: Final = "hand_over"
+"""The kind of a call's event that tells who was asked to take the call, and who took it."""
 _ERRORS: Final = ("provider_failed", "recording_stopped")
 
 
@@ -32,4 +34,6 @@ def without_content(entry: Mapping[str, Any]) -> dict[str, Any]:
             kept["detail"] = ""
         case "event" if entry.get("kind") in _ERRORS:
             kept["data"] = {}
+        case "event" if entry.get("kind") == HAND_OVER_EVENT:
+            kept["data"] = {**entry.get("data", {}), "summary": ""}
     return kept

@@ -70,6 +70,23 @@ _ALL = (
         {**_CALL, "status": "in_progress", "answered_at": "2026-11-25T09:29:04.310000Z"},
     ),
     EventType(
+        "call.hand_over_ended",
+        "The agent tried to hand the caller over to a person: who was asked, and who took the call, if anybody did.",
+        {
+            **_CALL,
+            "kind": "inbound",
+            "persona": "",
+            "reason": "asked_for_a_person",
+            "summary": "Sam Rivera wants to move Thursday's appointment.",
+            "outcome": "joined",
+            "target": {"id": "tgt_01jcdpc3vef8vtmf3xf8fzg1e3", "name": "Front desk"},
+            "tried": [
+                {"id": "tgt_01jcdpc3vef8vtmf3xf8fzg1e4", "name": "Dr. Park", "outcome": "no_answer"},
+                {"id": "tgt_01jcdpc3vef8vtmf3xf8fzg1e3", "name": "Front desk", "outcome": "joined"},
+            ],
+        },
+    ),
+    EventType(
         "call.ended",
         "The call is over and its record complete: outcome, transcript, usage and cost. The recording may follow.",
         {

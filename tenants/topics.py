@@ -13,6 +13,7 @@ TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "call.queued": (WEBHOOKS,),
     "call.in_progress": (WEBHOOKS,),
     "call.ended": ("calls.close_room",),
+    "call.hand_over_ended": (WEBHOOKS,),
     "call.finalized": ("analytics.roll_up_call", WEBHOOKS),
     "call.repriced": ("analytics.reprice_call",),
     "message.taken": (WEBHOOKS,),

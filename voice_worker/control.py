@@ -7,19 +7,23 @@ from typing import Any, Final, Protocol
 import structlog
 from livekit.agents.voice import SpeechHandle
 
+from agents.transfers import Target
 from calls.models import CallCommand
-from calls.services.actions import AFTER_SPEECH
+from calls.services.actions import AFTER_SPEECH, WARM
 from voice_worker import outcome
 from voice_worker.floor import MUTED, Floor
+from voice_worker.handing import HandsOver
 from voice_worker.keys import NoKeysError
 from voice_worker.line import NotPutThroughError
 from voice_worker.orders import Order
 from voice_worker.outcome import Outcome
+from voice_worker.reaching import hand_over_entry
 
 logger = structlog.get_logger(__name__)
 
 Kind = CallCommand.Kind
 SPEECH_S: Final = 60.0
+_ASKED_OUTSIDE: Final = "other"
 
 
 class OrderFailedError(Exception):
@@ -30,7 +34,7 @@ class OrderFailedError(Exception):
         super().__init__(reason)
 
 
-class Steered(Protocol):
+class Steered(HandsOver, Protocol):
     """The conversation that is steered."""
 
     @property
@@ -129,10 +133,19 @@ class Control:
     async def _transfer(self, order: Order) -> Mapping[str, Any]:
         if order.text and self._talk.floor.is_agents:
             await self._spoken(await self._talk.say_now(order.text, interruptible=False))
+        if order.option("mode") == WARM:
+            return await self._hand_over(Target.model_validate(order.option("target")))
         try:
             await self._talk.put_through(order.option("to"))
         except NotPutThroughError as error:
             raise OrderFailedError(error.reason) from None
+        return {}
+
+    async def _hand_over(self, target: Target) -> Mapping[str, Any]:
+        done = await self._talk.hand_over(targets=[target], reason=_ASKED_OUTSIDE, summary="")
+        self._append(hand_over_entry(done, reason=_ASKED_OUTSIDE, summary=""))
+        if done.joined is None:
+            raise OrderFailedError(done.tried[-1].outcome if done.tried else "failed")
         return {}
 
     async def _spoken(self, speech: SpeechHandle | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,10 +24,12 @@ from livekit.agents import (
 from livekit.agents.voice import SpeechHandle
 
 from agents.pipeline import VersionSettings
+from agents.transfers import Target, TransferPolicy
 from voice_worker import outcome
 from voice_worker.audio import CallClock
 from voice_worker.control import Control, settled
 from voice_worker.floor import Floor
+from voice_worker.handing import HandOver, Tried
 from voice_worker.instructions import with_orders
 from voice_worker.keeping import Keeping
 from voice_worker.keys import NoKeysError, shown
@@ -43,7 +45,8 @@ logger = structlog.get_logger(__name__)
 START_S: Final = 20.0
 APOLOGY_S: Final = 25.0
 CLOSE_S: Final = 12.0
-"""Longer than any tool takes: what it has done is written down, although nobody waits for its answer any more."""
+"""Longer than any tool takes but a hand-over, which is broken off: what it has done is written down, although nobody waits for
+its answer any more."""
 OVERTIME_S: Final = 10.0
 _LAST_WORDS_S: Final = 2.0
 _HUSH_S: Final = 3.0
@@ -64,6 +67,7 @@ class Script:
     max_duration_s: float
     voicemail_message: str = ""
     introduction: str = ""
+    transfers: TransferPolicy = field(default_factory=TransferPolicy)
 
 
 class Conversation(ABC):
@@ -171,6 +175,10 @@ class Conversation(ABC):
     async def put_through(self, phone: str) -> None:
         """Raises NotPutThroughError: nobody is put through unless they are on a phone."""
         raise NotPutThroughError("no_phone")
+
+    async def hand_over(self, *, targets: Sequence[Target], reason: str, summary: str) -> HandOver:
+        """Nobody takes over a conversation that is not held over a phone."""
+        return HandOver(joined=None, tried=[Tried(target, "failed") for target in targets])
 
     async def _hush(self) -> None:
         # The session may be closing of its own accord, which ends the call in any case.

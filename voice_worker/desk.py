@@ -8,16 +8,18 @@ from typing import Any, Final, Protocol
 from livekit.agents.voice import SpeechHandle
 
 from voice_worker.floor import Floor
+from voice_worker.handing import HandOver, HandsOver
 from voice_worker.hiding import DOT
 from voice_worker.keeping import Keeping
 from voice_worker.keys import NoKeysError
 from voice_worker.orders import Orders
+from voice_worker.reaching import NobodyHereError, People, hand_over_entry
 from voice_worker.records import Records
 
 _KEEP_S: Final = 3.0
 
 
-class Talk(Protocol):
+class Talk(HandsOver, Protocol):
     """The conversation the tools are used in."""
 
     def caller_said(self) -> Sequence[str]: ...
@@ -41,8 +43,9 @@ class Talk(Protocol):
 class CallDesk:
     """What tools may do in one call. Tools are built before the call is answered, so the conversation comes later."""
 
-    def __init__(self, *, records: Records, orders: Orders) -> None:
+    def __init__(self, *, records: Records, orders: Orders, people: People) -> None:
         self._records = records
+        self._people = people
         self._orders = orders
         self._talk: Talk | None = None
 
@@ -74,6 +77,21 @@ class CallDesk:
         if self._talk is None:
             raise NoKeysError
         await self._talk.press_keys(digits)
+
+    async def hand_over(self, *, chosen: str, reason: str, summary: str) -> HandOver:
+        if self._talk is None:
+            raise NobodyHereError
+        done = HandOver(joined=None, tried=())
+        try:
+            done = await self._people.reach(self._talk, chosen=chosen, reason=reason, summary=summary)
+        except asyncio.CancelledError:
+            self._note_hand_over(done, reason=reason, summary=summary)
+            raise
+        self._note_hand_over(done, reason=reason, summary=summary)
+        return done
+
+    def _note_hand_over(self, done: HandOver, *, reason: str, summary: str) -> None:
+        self._records.append(hand_over_entry(done, reason=reason, summary="" if self.is_paused else summary))
 
     def show_keys(self, keys: str) -> str:
         return self._talk.show_keys(keys) if self._talk else DOT * len(keys)

@@ -34,6 +34,7 @@ from voice_worker.outcome import CallOverError, Outcome, PutBackError
 from voice_worker.pipeline import MindBuilder, ModelMissingError, StagesBuilder, build_mind, build_stages
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.providers.local_llm import LocalLLM
+from voice_worker.reaching import People
 from voice_worker.records import Records
 from voice_worker.snapshot import OUTBOUND, CallSnapshot, load_snapshot
 from voice_worker.tools.builder import Toolbox, build_tools
@@ -186,8 +187,9 @@ class _Run:
             # What is written into a chat is its only answer; it is forgotten when the chat is over.
             self._records.keeps_content = False
         orders = Orders(snapshot.call_id, features=snapshot.features)
-        desk = CallDesk(records=self._records, orders=orders)
-        box = Toolbox(call_id=snapshot.call_id, desk=desk, backend_decides=settings.TOOLS_DECIDED_BY_BACKEND)
+        desk = CallDesk(records=self._records, orders=orders, people=People(snapshot))
+        backend_decides = settings.TOOLS_DECIDED_BY_BACKEND
+        box = Toolbox(call_id=snapshot.call_id, desk=desk, backend_decides=backend_decides, transfers=snapshot.transfers)
         tools = build_tools(snapshot.usable_grants, box=box)
         script = await asyncio.to_thread(self._write_script, snapshot, tools)
         async with contextlib.AsyncExitStack() as closing:
@@ -272,6 +274,7 @@ class _Run:
             max_duration_s=snapshot.max_duration_s,
             voicemail_message=render_line(machines.voicemail_message, snapshot, at=at) if calls_out else "",
             introduction=render_line(machines.introduction, snapshot, at=at) if calls_out else "",
+            transfers=snapshot.transfers,
         )
 
 

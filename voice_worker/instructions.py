@@ -8,7 +8,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from agents.services import default_variables, render_liquid
-from agents.tools import TOOLS
+from agents.tools import HAND_OVER, TOOLS
+from agents.transfers import TransferPolicy
 from voice_worker.snapshot import CallSnapshot
 
 EMERGENCY: Final = "If this is an emergency, please hang up and call your local emergency number right now."
@@ -49,6 +50,7 @@ def build_instructions(snapshot: CallSnapshot, *, tools: Sequence[str], at: date
         SAFETY,
         _UNSAID if snapshot.is_by_phone and snapshot.settings.digits.hide_digits else "",
         _guidance(tools),
+        _targets(snapshot.transfers) if HAND_OVER.key in tools else "",
         _today(snapshot, at=at),
         _caller(snapshot.context),
         _variables(snapshot.variables),
@@ -76,6 +78,11 @@ def _facts(facts: Sequence[str]) -> str:
 def _guidance(tools: Sequence[str]) -> str:
     lines = [f"- {key}: {TOOLS[key].guidance}" for key in tools]
     return "\n".join(["TOOLS:", *lines]) if lines else ""
+
+
+def _targets(policy: TransferPolicy) -> str:
+    lines = [f"- {target.name}: {target.when}" if target.when else f"- {target.name}" for target in policy.targets]
+    return "\n".join(["PEOPLE YOU CAN HAND OVER TO:", *lines])
 
 
 def _today(snapshot: CallSnapshot, *, at: datetime) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from agents.pipeline import VersionSettings
 from agents.tools import TOOLS
+from agents.transfers import TransferPolicy
 from calls.models import Call
 from calls.policies import EVERYTHING, NO_CONTENT, policy_of
 from calls.resolving import scope_of_call
@@ -36,6 +37,7 @@ class CallSnapshot:
     kind: str
     room: str
     persona: str
+    phone: str
     context: Mapping[str, Any]
     variables: Mapping[str, Any]
     metadata: Mapping[str, Any]
@@ -47,6 +49,7 @@ class CallSnapshot:
     settings: VersionSettings
     grants: tuple[Grant, ...]
     features: Features
+    transfers: TransferPolicy
 
     @property
     def is_recorded(self) -> bool:
@@ -95,6 +98,7 @@ def _freeze(call: Call, body: Mapping[str, Any], features: Features) -> CallSnap
         kind=call.kind,
         room=call.room,
         persona=call.persona,
+        phone=call.phone,
         context=call.context,
         variables=call.variables,
         metadata=call.metadata,
@@ -106,4 +110,5 @@ def _freeze(call: Call, body: Mapping[str, Any], features: Features) -> CallSnap
         settings=VersionSettings.model_validate(body["settings"]),
         grants=tuple(Grant(key=tool["key"], config=tool["config"]) for tool in body["tools"]),
         features=features,
+        transfers=TransferPolicy.model_validate(body.get("transfer", {})),
     )

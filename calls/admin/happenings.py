@@ -6,6 +6,8 @@ from typing import Any, Final
 from agents.admin.differences import in_words
 from calls.models import CallCommand, CallEvent, Supervision
 from calls.outcomes import Retry
+from calls.policies import HAND_OVER_EVENT
+from calls.services.targets import hand_over_facts
 from calls.storage_problems import PROBLEMS
 
 Told = tuple[str, list[tuple[str, str]]]
@@ -77,6 +79,15 @@ def _resumed(data: Mapping[str, Any]) -> str:
     return "The recording went on."
 
 
+def _hand_over(data: Mapping[str, Any]) -> str:
+    facts = hand_over_facts(data)
+    tried = "; ".join(f"{each['name']}: {each['outcome'].replace('_', ' ')}" for each in facts["tried"])
+    taken = f"{facts['target']['name']} took the call." if facts["target"] else "Nobody took the call."
+    said = [f"The caller was to be handed over ({facts['reason'].replace('_', ' ')}).", taken]
+    said += [f"Asked: {tried}."] if tried else []
+    return " ".join([*said, *([f"Summary: {facts['summary']}"] if facts["summary"] else [])])
+
+
 _CONSENTS: Final[Mapping[str, str]] = {
     "yes": "The caller agreed to be recorded; the recording begins here.",
     "no": "The caller did not want to be recorded, so there is no recording.",
@@ -98,6 +109,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "action_failed": _action_failed,
     "supervisor_joined": _supervisor_joined,
     "supervisor_left": _supervisor_left,
+    HAND_OVER_EVENT: _hand_over,
     "recording_consent": _consent,
     "recording_paused": _paused,
     "recording_resumed": _resumed,

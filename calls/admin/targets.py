@@ -66,8 +66,8 @@ class TransferTargetAdmin(PhoneSearchMixin, ServiceAdmin):
     search_help_text = "Name or number"
     empty_title = "No transfer targets yet"
     empty_hint = (
-        "A target is a person or a queue an agent may hand a call to. Choose the tenant in the header and add one; then choose it "
-        "in the settings of an agent, under Handing over, and grant the agent the tool Hand over to a person."
+        "A target is a person or a queue an agent may hand a call to. Choose the tenant in the header and add one; then choose "
+        "it in the settings of an agent, under Handing over, and grant the agent the tool Hand over to a person."
     )
     empty_link = ("Open Agents", "admin:agents_agent_changelist")
 

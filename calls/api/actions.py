@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agents.models import TransferTarget
 from calls.api import errors as _errors  # noqa: F401 - registers what they mean
 from calls.api.serializers import WordField
 from calls.models import Call, CallCommand
@@ -17,18 +18,23 @@ from calls.services import actions
 from calls.services.actions import AFTER_SPEECH, BLIND, KINDS, NOW, WARM, Wanted, request_action
 from tenants.api.idempotency import idempotent
 from tenants.api.resources import ResourceViewSet
-from voiceplatform.lib.api.fields import PublicIdField, StrictSerializer
+from voiceplatform.lib.api.fields import PublicIdField, RowField, StrictSerializer
 
 Kind = CallCommand.Kind
 _FIELDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.SAY: ("text", "when", "interruptible"),
     Kind.INSTRUCT: ("text",),
-    Kind.TRANSFER: ("to", "mode", "text"),
+    Kind.TRANSFER: ("target_id", "to", "mode", "text"),
     Kind.SEND_DTMF: ("digits",),
     Kind.HANG_UP: ("text",),
 }
-_NEEDED: Final[Mapping[Kind, str]] = {Kind.SAY: "text", Kind.INSTRUCT: "text", Kind.TRANSFER: "to", Kind.SEND_DTMF: "digits"}
+_NEEDED: Final[Mapping[Kind, str]] = {Kind.SAY: "text", Kind.INSTRUCT: "text", Kind.SEND_DTMF: "digits"}
 TYPES: Final = [kind.value for kind in KINDS]
+
+
+def _targets() -> QuerySet:
+    rows: QuerySet = TransferTarget.objects.select_related("tenant")
+    return rows
 
 
 class NewActionSerializer(StrictSerializer):
@@ -44,9 +50,19 @@ class NewActionSerializer(StrictSerializer):
         required=False, choices=[NOW, AFTER_SPEECH], help_text=f"say: breaking off what the agent says, or after it; {NOW}."
     )
     interruptible = serializers.BooleanField(required=False, help_text="say: whether the caller may break in; true.")
-    to = serializers.CharField(required=False, max_length=40, help_text="transfer: the phone, as +15125550143.")
+    target_id = RowField(
+        _targets,
+        prefix=TransferTarget.public_prefix,
+        required=False,
+        help_text="transfer: whom to, one of GET /transfer_targets.",
+    )
+    to = serializers.CharField(
+        required=False, max_length=40, help_text="transfer: a phone instead of a target, as +15125550143; blind only."
+    )
     mode = serializers.ChoiceField(
-        required=False, choices=[BLIND, WARM], help_text=f"transfer: {WARM} introduces the caller, which is not available yet."
+        required=False,
+        choices=[BLIND, WARM],
+        help_text=f"transfer: {WARM} introduces the caller first; the target's own unless given.",
     )
     digits = serializers.CharField(
         required=False, max_length=32, help_text="send_dtmf: 0-9, *, # and w, which waits half a second."
@@ -84,7 +100,11 @@ class ActionSerializer(StrictSerializer):
 _EXAMPLES: Final = [
     OpenApiExample("Say", value={"type": "say", "text": "We have just had a cancellation at four."}, request_only=True),
     OpenApiExample("Instruct", value={"type": "instruct", "text": "Offer a discount of 10 %."}, request_only=True),
-    OpenApiExample("Transfer", value={"type": "transfer", "to": "+15125550143", "text": "One moment."}, request_only=True),
+    OpenApiExample(
+        "Transfer",
+        value={"type": "transfer", "target_id": "tgt_01kaswrzaafgx9y3jv3mn6x3t1", "text": "One moment."},
+        request_only=True,
+    ),
     OpenApiExample("Digits", value={"type": "send_dtmf", "digits": "1w1234#"}, request_only=True),
 ]
 
@@ -117,6 +137,7 @@ class CallActionViewSet(ResourceViewSet):
     def act(self, request: Request, id: str) -> Response:
         """Accepted actions are carried out at once; fetch the action, or read the call's events, to see what became of it."""
         wanted = self.body(NewActionSerializer, request)
+        wanted["target"] = wanted.pop("target_id", None)
         reason = wanted.pop("reason")
         made = request_action(self.get_object(), Wanted(kind=Kind(wanted.pop("type")), **wanted), reason=reason)
         return Response(ActionSerializer(made).data, status=202)

@@ -100,7 +100,7 @@ register(
     errors.WarmTransferError,
     status=409,
     code="warm_transfer_unavailable",
-    meaning="Transfers that introduce the caller are not available yet; blind ones are.",
+    meaning="Only a transfer target can be told about the caller first, and in phone calls only; blind transfers are possible.",
 )
 register(
     errors.InvalidActionError,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from agents.models import TransferTarget
 from calls import settling, wakeups
 from calls.clock import database_now
 from calls.errors import (
@@ -47,7 +48,10 @@ KINDS: Final[Mapping[Kind, frozenset[Call.Kind]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """An action. `text` is what is said, at a transfer and a hang-up before it; of an instruction it is the instruction."""
+    """An action. `text` is what is said, at a transfer and a hang-up before it; of an instruction it is the instruction.
+
+    A transfer is to a `target` in its own mode unless `mode` says another, or blind to the phone `to`.
+    """
 
     kind: Kind
     text: str = ""
@@ -55,7 +59,8 @@ class Wanted:
     interruptible: bool = True
     digits: str = ""
     to: str = ""
-    mode: str = BLIND
+    target: TransferTarget | None = None
+    mode: str = ""
 
 
 @transaction.atomic
@@ -65,6 +70,8 @@ def request_action(call: Call, wanted: Wanted, *, actor: User | None = None, rea
     Raises NotForThisKindError, InvalidActionError naming the field, WarmTransferError and GateRefusedError for whom the caller
     cannot be put through to, CallEndedError, NotAnsweredError, AgentGoneError and TooManyActionsError.
     """
+    if wanted.mode == WARM and call.kind not in _PHONES:
+        raise WarmTransferError("A person can be called into phone calls only.")
     if call.kind not in KINDS[wanted.kind]:
         raise NotForThisKindError(f"In a call of kind {call.kind} there is no {wanted.kind}.")
     options = _OPTIONS.get(wanted.kind, _none)(wanted)
@@ -130,13 +137,20 @@ def _send_dtmf(wanted: Wanted) -> dict[str, Any]:
 
 
 def _transfer(wanted: Wanted) -> dict[str, Any]:
-    if wanted.mode == WARM:
-        raise WarmTransferError("Transfers that introduce the caller are not available yet. Use the mode blind.")
-    if wanted.mode != BLIND:
+    target = wanted.target
+    if (target is None) == (not wanted.to):
+        raise InvalidActionError({"target_id": "Give a target, or a phone as `to`."})
+    mode = wanted.mode or (target.mode if target else BLIND)
+    if mode not in (BLIND, WARM):
         raise InvalidActionError({"mode": f"{BLIND} or {WARM}."})
-    verdict = check_target(phone=wanted.to, now=database_now())
+    if mode == WARM and target is None:
+        raise WarmTransferError("Only a target can be told about the caller first. Give a target_id, or use the mode blind.")
+    if target and not target.enabled:
+        raise InvalidActionError({"target_id": f"{target.name} is switched off."})
+    verdict = check_target(phone=target.phone if target else wanted.to, now=database_now())
     verdict.require()
-    return {"to": verdict.phone, "mode": wanted.mode}
+    told = {"target": target.as_target().model_dump(mode="json") | {"mode": mode}} if target else {}
+    return {"to": verdict.phone, "mode": mode, **told}
 
 
 def _require_text(wanted: Wanted) -> None:

@@ -13,6 +13,7 @@ from calls import settling
 from calls.lifecycle import OBJECT_TYPE
 from calls.models import Call, CallCommand, CallEvent, Leg, Message, Recording, Supervision, ToolCall, Turn
 from calls.models.journaled import JournaledModel
+from calls.policies import HAND_OVER_EVENT
 from calls.services.entries import (
     ActionEntry,
     AnsweredByEntry,
@@ -90,7 +91,19 @@ def write_events(call: Call, entries: Sequence[EventEntry], now: datetime) -> No
     rows = [
         CallEvent(call=call, kind=entry.kind, at=moment(entry, now=now), data=entry.data, key=_digest(entry)) for entry in entries
     ]
+    news = _new_hand_overs(call, rows)
     CallEvent.objects.bulk_create(rows, ignore_conflicts=True)
+    for row in news:
+        outbox.publish(topic="call.hand_over_ended", object_type=OBJECT_TYPE, object_id=call.pk, data={"event_id": str(row.pk)})
+
+
+def _new_hand_overs(call: Call, rows: Sequence[CallEvent]) -> list[CallEvent]:
+    """Those not stored yet, each once; it asks the database only where there is one."""
+    told = {row.key: row for row in reversed(rows) if row.kind == HAND_OVER_EVENT}
+    known = CallEvent.objects.filter(call=call, key__in=told).values_list("key", flat=True) if told else ()
+    for key in list(known):
+        del told[key]
+    return list(told.values())
 
 
 def write_answered_by(call: Call, entries: Sequence[AnsweredByEntry], now: datetime) -> None:

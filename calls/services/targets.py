@@ -1,6 +1,6 @@
 """The people and queues calls may be handed to, of the tenant in scope."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -69,6 +69,18 @@ def refused_phones(call_id: UUID, phones: Collection[str]) -> frozenset[str]:
     with scope_of_call(call_id):
         now = database_now()
         return frozenset(phone for phone in phones if not check_target(phone=phone, now=now).allowed)
+
+
+def hand_over_facts(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event of the kind HAND_OVER_EVENT says, under the names customers know."""
+    target, tried = data.get("target"), data.get("tried", [])
+    return {
+        "reason": data.get("reason", ""),
+        "summary": data.get("summary", ""),
+        "outcome": "joined" if target else "not_taken",
+        "target": target,
+        "tried": [{name: each.get(name, "") for name in ("id", "name", "outcome")} for each in tried],
+    }
 
 
 def _only(given: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Any, Literal, Protocol
 
 from livekit.agents.voice import SpeechHandle
 
+from voice_worker.handing import HandOver
+
 Arguments = Mapping[str, Any]
 
 
@@ -38,6 +40,9 @@ class Desk(Protocol):
 
     async def press_keys(self, digits: str) -> None:
         """Press keys of the phone. Raises NoKeysError where there is none."""
+
+    async def hand_over(self, *, chosen: str, reason: str, summary: str) -> HandOver:
+        """Hand the caller over to the target called `chosen`, or else to another. Raises NobodyHereError without a phone."""
 
     def show_keys(self, keys: str) -> str:
         """Keys as they may be shown; what that hides is hidden wherever it is repeated."""

@@ -9,7 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,20 +18,21 @@ from django.conf import settings
 from livekit.agents import RunContext
 from livekit.agents.llm import RawFunctionTool, ToolResult, function_tool
 
-from agents.tools import TOOLS, ToolSpec
+from agents.tools import HAND_OVER, TOOLS, ToolSpec, offered
+from agents.transfers import TransferPolicy
 from voice_worker.snapshot import Grant
-from voice_worker.tools import end_call, pause_recording, press_digits, resume_recording, take_message
+from voice_worker.tools import end_call, hand_over_to_person, pause_recording, press_digits, resume_recording, take_message
 from voice_worker.tools.arguments import BadArgumentsError, checked
 from voice_worker.tools.base import Desk, Result, Tool, Use, refused
 
 logger = structlog.get_logger(__name__)
 
 MOST_USES: Final = 12
-TIMEOUT_S: Final = 10.0
 _SHOWN: Final = 500
 
 IMPLEMENTATIONS: Final[Mapping[str, Tool]] = {
     "end_call": end_call.use,
+    "hand_over_to_person": hand_over_to_person.use,
     "pause_recording": pause_recording.use,
     "press_digits": press_digits.use,
     "resume_recording": resume_recording.use,
@@ -48,15 +49,20 @@ _CUT_OFF: Final = "The call ended while this was under way; whether it took effe
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """Where tools act. With `backend_decides` they need their tenant's feature besides the grant."""
+    """Where tools act. With `backend_decides` they need their tenant's feature besides the grant.
+
+    `transfers` says whom the caller may be handed to; where there is nobody, the tool for that is not offered.
+    """
 
     call_id: UUID
     desk: Desk
     backend_decides: bool
+    transfers: TransferPolicy = field(default_factory=TransferPolicy)
 
     def allowed(self, grants: Sequence[Grant]) -> list[Grant]:
         """The granted tools that may be used now."""
-        return [grant for grant in grants if grant.key in TOOLS and self.is_on(TOOLS[grant.key])]
+        usable = [grant for grant in grants if grant.key in TOOLS and self.is_on(TOOLS[grant.key])]
+        return [grant for grant in usable if grant.key != HAND_OVER.key or self.transfers.targets]
 
     def is_on(self, spec: ToolSpec) -> bool:
         return spec.feature_key is None or not self.backend_decides or self.desk.feature(spec.feature_key) is not None
@@ -64,7 +70,10 @@ class Toolbox:
 
 def build_tools(grants: Sequence[Grant], *, box: Toolbox) -> list[RawFunctionTool]:
     counter = _Counter()
-    return [_Guarded(TOOLS[grant.key], grant=grant, box=box, counter=counter).as_tool() for grant in box.allowed(grants)]
+    return [
+        _Guarded(offered(grant.key, box.transfers), grant=grant, box=box, counter=counter).as_tool()
+        for grant in box.allowed(grants)
+    ]
 
 
 class _Counter:
@@ -147,7 +156,7 @@ class _Guarded:
 
     async def _run(self, values: Mapping[str, Any], use: Use) -> Result:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._spec.longest_s):
                 return await IMPLEMENTATIONS[self._spec.key](values, use)
         except Exception as error:
             logger.exception("a tool failed", tool=self._spec.key)

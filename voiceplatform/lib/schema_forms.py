@@ -94,7 +94,8 @@ def schema_form(
 ) -> type[SchemaForm]:
     """A form class for `model`.
 
-    `choices` offers values for dotted fields of one string or several; `widgets` replaces the widget of a field class, in tables too.
+    `choices` offers values for dotted fields of one string or several; `widgets` replaces the widget of a field class, in
+    tables too.
     """
     builder = _Builder(choices or {}, widgets or {})
     return type(f"{model.__name__}Form", (SchemaForm,), {"schema": model, **dict(builder.fields(model))})
