@@ -73,7 +73,7 @@ _ALL = (
         "call.hand_over_ended",
         "The agent tried to hand the caller over to a person: who was asked, and who took the call, if anybody did.",
         {
-            **_CALL,
+            **{name: value for name, value in _CALL.items() if name != "status"},
             "kind": "inbound",
             "persona": "",
             "reason": "asked_for_a_person",

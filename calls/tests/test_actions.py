@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from agents.transfers import Target
 from calls.clock import database_now
 from calls.errors import (
     AgentGoneError,
@@ -22,6 +23,7 @@ from calls.services.actions import Wanted, request_action
 from calls.services.commands import take_commands
 from calls.services.journal import apply_entries
 from calls.services.people import suppress
+from calls.services.targets import change_target, create_target
 from calls.testing import JOB
 from tenants.models import AuditEvent, TenantLimits, User
 
@@ -91,6 +93,7 @@ BAD = [
     (Wanted(kind=Kind.SEND_DTMF, digits="12A"), "digits"),
     (Wanted(kind=Kind.SEND_DTMF, digits="1" * 33), "digits"),
     (Wanted(kind=Kind.TRANSFER, to="+12125550123", mode="hot"), "mode"),
+    (Wanted(kind=Kind.TRANSFER), "target_id"),
 ]
 
 
@@ -131,6 +134,37 @@ def test_a_transfer_is_to_a_number_as_the_network_writes_it(make_call: Make) -> 
         request_action(call, Wanted(kind=Kind.TRANSFER, to="+12125550123", mode="warm"))
     request_action(call, Wanted(kind=Kind.TRANSFER, to="+1 (212) 555-0123"))
     assert take_commands(call.pk)[0].options["to"] == "+12125550123"
+
+
+def test_a_target_is_called_as_it_says_unless_told_otherwise(make_call: Make) -> None:
+    TenantLimits.objects.update(allowed_countries=["US"])
+    call, target = phone_call(make_call), create_target(name="Front desk", phone="+12125550123", digits="12")
+    request_action(call, Wanted(kind=Kind.TRANSFER, target=target))
+    request_action(call, Wanted(kind=Kind.TRANSFER, target=target, mode="blind"))
+    warm, blind = (command.options for command in take_commands(call.pk))
+    assert (warm["mode"], Target.model_validate(warm["target"])) == ("warm", target.as_target())
+    assert (blind["mode"], blind["to"], blind["target"]["mode"]) == ("blind", "+12125550123", "blind")
+
+
+def test_a_target_takes_calls_while_it_is_on_and_not_suppressed(make_call: Make) -> None:
+    TenantLimits.objects.update(allowed_countries=["US"])
+    call, target = phone_call(make_call), create_target(name="Front desk", phone="+12125550123")
+    with pytest.raises(InvalidActionError, match="target_id"):
+        request_action(call, Wanted(kind=Kind.TRANSFER, target=target, to="+12125550123"))
+    with pytest.raises(InvalidActionError, match="switched off"):
+        request_action(call, Wanted(kind=Kind.TRANSFER, target=change_target(target=target, enabled=False)))
+    target = change_target(target=target, enabled=True)
+    suppress(phone=target.phone, source="customer")
+    with pytest.raises(GateRefusedError):
+        request_action(call, Wanted(kind=Kind.TRANSFER, target=target))
+    assert not CallCommand.objects.exists()
+
+
+def test_nobody_is_introduced_where_there_is_no_phone(make_call: Make) -> None:
+    TenantLimits.objects.update(allowed_countries=["US"])
+    call, target = make_call(status="in_progress"), create_target(name="Front desk", phone="+12125550123")
+    with pytest.raises(WarmTransferError):
+        request_action(call, Wanted(kind=Kind.TRANSFER, target=target, mode="warm"))
 
 
 def test_actions_pile_up_so_far_and_no_further(make_call: Make) -> None:

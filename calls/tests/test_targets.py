@@ -1,0 +1,105 @@
+"""Transfer targets: whom a call may be handed to at all."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from agents.models import Agent, TransferTarget
+from calls.errors import InUseError, NameTakenError
+from calls.models import Call
+from calls.services.people import suppress
+from calls.services.targets import change_target, create_target, delete_target, refused_phones
+from tenants.models import AuditEvent, Tenant, TenantLimits
+
+PHONE = "+12125550123"
+HOURS = [{"weekdays": [1, 2], "starts_at": "09:00", "ends_at": "17:30"}]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_states(scope: Tenant) -> None:
+    TenantLimits.objects.update(allowed_countries=["US"])
+
+
+def make_target(**fields: Any) -> TransferTarget:
+    return create_target(**{"name": "Front desk", "phone": PHONE} | fields)
+
+
+def test_a_target_is_kept_as_the_network_writes_it(scope: Tenant) -> None:
+    row = make_target(phone="+1 (212) 555-0123", hours=HOURS)
+    assert (row.phone, row.hours, row.mode, row.kind, row.enabled) == (PHONE, HOURS, "warm", "person", True)
+    change_target(target=row, name="Reception", phone=PHONE)
+    changed = AuditEvent.objects.get(action="transfer_target.changed")
+    assert changed.fields == ["name"]
+    delete_target(target=row)
+    assert not TransferTarget.objects.exists()
+    assert AuditEvent.objects.filter(action="transfer_target.deleted").exists()
+
+
+@pytest.mark.parametrize(
+    ("phone", "says"),
+    [
+        ("911", "emergency"),
+        ("+19005550123", "premium"),
+        ("12", "service number"),
+        ("+4915112345678", "may call: US"),
+        ("+12125550199", "do-not-call"),
+        ("nonsense", "country code"),
+    ],
+)
+def test_nobody_is_a_target_whom_the_account_may_not_call(phone: str, says: str) -> None:
+    suppress(phone="+12125550199", source="customer")
+    with pytest.raises(ValidationError) as error:
+        make_target(phone=phone)
+    assert says in error.value.message_dict["phone"][0]
+    row = make_target()
+    with pytest.raises(ValidationError):
+        change_target(target=row, phone=phone)
+    row.refresh_from_db()
+    assert row.phone == PHONE
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("hours", [{"weekdays": [8], "starts_at": "09:00", "ends_at": "17:00"}]),
+        ("timezone", "Mars/Base"),
+        ("digits", "12A"),
+        ("digits", "1" * 33),
+        ("ring_s", 4),
+        ("ring_s", 61),
+        ("mode", "hot"),
+        ("kind", "robot"),
+        ("name", ""),
+        ("name", "Front\ndesk"),
+    ],
+)
+def test_what_does_not_fit_is_named(field: str, value: Any) -> None:
+    with pytest.raises(ValidationError) as error:
+        make_target(**{field: value})
+    assert list(error.value.message_dict) == [field]
+    assert not TransferTarget.objects.exists()
+
+
+def test_names_tell_targets_apart() -> None:
+    make_target()
+    with pytest.raises(NameTakenError):
+        make_target(phone="+12125550124")
+    other = make_target(name="Dr. Park")
+    with pytest.raises(NameTakenError):
+        change_target(target=other, name="Front desk")
+
+
+def test_a_target_in_use_is_not_deleted(make_agent: Callable[..., Agent]) -> None:
+    row = make_target()
+    make_agent(name="Ava", settings={"transfer": {"targets": [row.public_id]}}, published=False)
+    with pytest.raises(InUseError, match="Ava"):
+        delete_target(target=row)
+    assert TransferTarget.objects.exists()
+
+
+def test_who_was_suppressed_since_is_refused_when_tried(make_call: Callable[..., Call]) -> None:
+    call = make_call()
+    suppress(phone="+12125550199", source="customer")
+    assert refused_phones(call.pk, {PHONE, "+12125550199"}) == {"+12125550199"}
