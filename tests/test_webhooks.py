@@ -45,7 +45,7 @@ def finished(scope: Tenant) -> Call:
     """A call with a message and a recording, of which an endpoint has been told everything."""
     create_endpoint(url="https://hooks.example.com/")
     call = make_call(status="in_progress", metadata={"order": "A-1"}, persona="curious")
-    entries = [j.message(), j.usage(10), j.ended(), j.finalize()]
+    entries = [j.message(), j.hand_over(), j.usage(10), j.ended(), j.finalize()]
     apply_entries(call_id=call.pk, job_id=JOB, entries=entries)
     set_feature(key="call-recording", enabled=False)
     return call
@@ -73,6 +73,19 @@ def test_a_message_is_told_again_only_when_it_is_corrected(scope: Tenant) -> Non
     rows = WebhookDelivery.objects.order_by("sequence")
     assert [row.sequence for row in rows] == [1, 2]
     assert len({row.object_id for row in rows}) == 1
+
+
+def test_a_hand_over_is_told_once_however_often_it_arrives(scope: Tenant) -> None:
+    create_endpoint(url="https://hooks.example.com/", event_types=["call.hand_over_ended"])
+    call = make_call(status="in_progress")
+    for summary in ("first", "first", "second"):
+        entries = [j.event("transfer_holding"), j.hand_over(summary=summary), j.hand_over(summary=summary)]
+        apply_entries(call_id=call.pk, job_id=JOB, entries=entries)
+    payload = told()["call.hand_over_ended"]["data"]
+    assert (payload["outcome"], payload["target"]["name"], payload["reason"]) == ("joined", "Front desk", "complaint")
+    assert [each["outcome"] for each in payload["tried"]] == ["busy", "joined"]
+    sent = WebhookDelivery.objects.order_by("sequence").values_list("payload__data__summary", flat=True)
+    assert list(sent) == ["first", "second"]
 
 
 def test_a_recording_is_told_when_it_is_stored(scope: Tenant, make_recorded: Callable[..., Recording]) -> None:

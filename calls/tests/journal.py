@@ -37,6 +37,12 @@ def event(kind: str = "fallback", at: str = AT, **data: Any) -> Entry:
     return {"op": "event", "kind": kind, "at": at, "data": data}
 
 
+def hand_over(**data: Any) -> Entry:
+    desk, doctor = {"id": "tgt_1", "name": "Front desk"}, {"id": "tgt_2", "name": "Dr. Park"}
+    tried = [{**doctor, "outcome": "busy"}, {**desk, "outcome": "joined"}]
+    return event("hand_over", **{"reason": "complaint", "summary": "A bill.", "target": desk, "tried": tried} | data)
+
+
 def spooled(path: str = "/spool/call.ogg", *, sha256: str = SHA, size: int = 10) -> Entry:
     return {"op": "recording", "state": "spooled", "path": path, "duration_ms": 900, "size": size, "sha256": sha256}
 

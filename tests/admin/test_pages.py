@@ -26,6 +26,7 @@ LISTS = {
     "calls_phonenumber": "view_phonenumber",
     "calls_carrieraccount": "view_carrieraccount",
     "agents_agent": "view_agent",
+    "agents_transfertarget": "view_transfertarget",
     "tenants_tenant": "view_tenant",
     "tenants_user": "view_user",
     "tenants_usagerecord": "view_usagerecord",

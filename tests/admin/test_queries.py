@@ -10,10 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from agents.models import TransferTarget
 from agents.testing import make_agent
 from calls.models import CallEvent, CallingWindow, Lead, Leg, Message, ToolCall
 from calls.services.imports import begin_import
 from calls.services.people import create_lead, create_window, suppress
+from calls.services.targets import create_target
 from calls.services.trunks import grant_trunk
 from calls.testing import make_account, make_call, make_number, make_trunk
 from tenants.jobs import LEADS
@@ -51,6 +53,7 @@ def fill(make_member: Callable[..., Membership]) -> Fill:
                 begin_import(kind=LEADS, file=BytesIO(f"phone\n{phone}".encode()))
                 make_number(agent=call.agent)
                 make_account()
+                create_target(name=f"Target {TransferTarget.objects.count()}", phone=f"+1212555012{number % 10}")
                 create_window(window=CallingWindow(starts_at=time(9), ends_at=time(18)))
 
     return add

@@ -1,18 +1,22 @@
 """Handing callers over: who is tried in which order, and what the model is told."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
-from uuid import UUID
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from agents.transfers import Target, TransferPolicy
-from voice_worker import reaching
+from calls.services.people import suppress
+from tenants.models import Tenant, TenantLimits
+from tenants.scope import tenant_scope
 from voice_worker.handing import HandOver, Tried
 from voice_worker.reaching import NobodyHereError, People, hand_over_entry, opens_at, plan
-from voice_worker.snapshot import CallSnapshot
+from voice_worker.snapshot import CallSnapshot, load_snapshot
+from voice_worker.tests.calling import make_job
 from voice_worker.tools.base import Result, Use
 from voice_worker.tools.hand_over_to_person import use
 
@@ -63,14 +67,13 @@ class Hands:
         return HandOver(joined=targets[0], tried=[Tried(targets[0], "joined")])
 
 
-def people(*, by_phone: bool = True, own: str = "+12125550999") -> People:
-    snapshot = SimpleNamespace(call_id=UUID(int=1), transfers=POLICY, phone=own, is_by_phone=by_phone)
-    return People(cast(CallSnapshot, snapshot))
-
-
 @pytest.fixture
-def nobody_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reaching, "refused_phones", lambda _call, _phones: frozenset())
+def inbound(caller_tenant: Tenant) -> CallSnapshot:
+    """A call from +12125550999, which may be handed to people in the States."""
+    snapshot = load_snapshot(make_job(caller_tenant).call_id)
+    with tenant_scope(caller_tenant):
+        TenantLimits.objects.update(allowed_countries=["US"])
+    return replace(snapshot, transfers=POLICY, phone="+12125550999", kind="inbound")
 
 
 @pytest.mark.parametrize(
@@ -95,34 +98,45 @@ def test_who_is_closed_refused_or_the_caller_is_skipped() -> None:
 
 def test_hours_are_read_on_the_targets_own_clock() -> None:
     at = opens_at(DOCTOR, at=MONDAY.replace(hour=23))
-    assert at and at.isoformat() == "2026-01-06T09:00:00-05:00"
+    assert at is not None
+    assert at.isoformat() == "2026-01-06T09:00:00-05:00"
     never = DOCTOR.model_copy(update={"hours": []})
     assert opens_at(never, at=MONDAY) is None
 
 
-@pytest.mark.usefixtures("nobody_refused")
-async def test_whoever_goes_by_priority_tries_the_chosen_one_first() -> None:
+async def test_whoever_goes_by_priority_tries_the_chosen_one_first(inbound: CallSnapshot) -> None:
     hands = Hands()
-    await people().reach(hands, chosen="Sales", reason="other", summary="")
+    await People(inbound).reach(hands, chosen="Sales", reason="other", summary="")
     by_priority = sorted(hands.targets, key=lambda each: each.priority)
     assert by_priority[0].name == "Sales"
     assert {each.name for each in hands.targets} >= {"Sales", "Desk"}
 
 
-@pytest.mark.usefixtures("nobody_refused")
-async def test_nobody_is_reached_where_there_is_no_telephone() -> None:
+@pytest.mark.parametrize("kind", ["simulated", "chat"])
+async def test_nobody_is_reached_where_there_is_no_telephone(inbound: CallSnapshot, kind: str) -> None:
     hands = Hands()
     with pytest.raises(NobodyHereError):
-        await people(by_phone=False).reach(hands, chosen="", reason="other", summary="")
+        await People(replace(inbound, kind=kind)).reach(hands, chosen="", reason="other", summary="")
     assert hands.targets == []
 
 
-@pytest.mark.usefixtures("nobody_refused")
-async def test_a_caller_is_not_handed_over_to_themselves() -> None:
+async def test_a_caller_is_not_handed_over_to_themselves(inbound: CallSnapshot) -> None:
     hands = Hands()
-    done = await people(own=DESK.phone).reach(hands, chosen="Desk", reason="other", summary="")
+    done = await People(replace(inbound, phone=DESK.phone)).reach(hands, chosen="Desk", reason="other", summary="")
     assert "Desk" not in {each.name for each in hands.targets}
     assert done.tried[0] == Tried(DESK, "failed")
+
+
+async def test_who_was_suppressed_since_the_call_began_is_not_tried(inbound: CallSnapshot, caller_tenant: Tenant) -> None:
+    def listed() -> None:
+        with tenant_scope(caller_tenant):
+            suppress(phone=DESK.phone, source="customer")
+
+    await sync_to_async(listed)()
+    hands = Hands()
+    done = await People(inbound).reach(hands, chosen="Desk", reason="other", summary="")
+    assert (done.tried[0], done.joined and done.joined.name) == (Tried(DESK, "failed"), hands.targets[0].name)
+    assert "Desk" not in {each.name for each in hands.targets}
 
 
 async def test_the_model_is_silent_when_somebody_has_the_call() -> None:
