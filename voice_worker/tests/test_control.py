@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
+from agents.models import TransferTarget
 from calls.models import Call
+from calls.services.targets import create_target
 from tenants.models import Tenant
+from tenants.scope import tenant_scope
 from voice_worker.entrypoint import Job
 from voice_worker.line import NotPutThroughError
 from voice_worker.outcome import TRANSFERRED
@@ -159,6 +162,29 @@ async def test_a_caller_is_put_through_and_the_call_is_over(caller_tenant: Tenan
         assert await asyncio.wait_for(run, 15) == TRANSFERRED
     assert dialed == ["+12125550123"]
     assert (await outcome(caller_tenant, moved))[:2] == ("done", "")
+
+
+async def test_a_caller_is_introduced_to_a_target_or_stays(caller_tenant: Tenant) -> None:
+    job = await sync_to_async(make_job)(caller_tenant)
+    async with talk(job) as (line, _):
+        await line.reply()
+        await as_phone_call(caller_tenant, job)
+        target = await sync_to_async(a_target)(caller_tenant)
+        assert await act(caller_tenant, job, Kind.TRANSFER, target=target, mode="warm") == ("failed", "failed")
+        assert await act(caller_tenant, job, Kind.TRANSFER, target=target, mode="blind") == ("failed", "no_phone")
+        await line.ask()
+    (told,) = await sync_to_async(stored)(job.call_id, caller_tenant, hand_overs)
+    assert [(each["name"], each["outcome"]) for each in told["tried"]] == [("Front desk", "failed")]
+    assert told["target"] is None
+
+
+def a_target(tenant: Tenant) -> TransferTarget:
+    with tenant_scope(tenant):
+        return create_target(name="Front desk", phone="+12125550123")
+
+
+def hand_overs(call: Call) -> list[dict[str, Any]]:
+    return list(call.events.filter(kind="hand_over").values_list("data", flat=True))
 
 
 async def test_an_agent_goes_on_with_whom_nobody_wanted(caller_tenant: Tenant) -> None:

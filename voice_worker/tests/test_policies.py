@@ -161,7 +161,8 @@ def test_what_arrives_late_is_not_kept_either(caller_tenant: Tenant) -> None:
             status="dispatched", dispatched_at=call.created_at, job_id="j", claimed_at=call.created_at
         )
         apply_entries(call_id=call.pk, job_id="j", entries=[j.ended(), j.finalize()])
-        late = [j.turn(1, SAID), j.tool_call(arguments=GIVEN, output=CANARY), j.message(**GIVEN), {"op": "turn", "text": CANARY}]
+        late = [j.turn(1, SAID), j.tool_call(arguments=GIVEN, output=CANARY), j.message(**GIVEN), j.hand_over(summary=CANARY)]
+        late.append({"op": "turn", "text": CANARY})
         apply_entries(call_id=call.pk, job_id="j", entries=late)
 
     stored(job.call_id, caller_tenant, end)

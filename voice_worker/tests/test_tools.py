@@ -9,11 +9,13 @@ from uuid import UUID
 
 import pytest
 from livekit.agents import Agent, AgentSession
-from livekit.agents.llm import FunctionCallOutput
+from livekit.agents.llm import FunctionCallOutput, RawFunctionTool
 
 from agents.pipeline import Digits
 from agents.tools import TOOLS
+from agents.transfers import Target, TransferPolicy
 from voice_worker.conversation import CLOSE_S
+from voice_worker.handing import HandOver, Tried
 from voice_worker.keys import NoKeysError, shown
 from voice_worker.providers.constant import Rule, RuleLLM
 from voice_worker.snapshot import Grant
@@ -36,6 +38,7 @@ class Desk:
         self.leaving = 0
         self.is_paused = False
         self.has_keys, self.pressed = True, list[str]()
+        self.handed: list[dict[str, str]] = []
 
     def caller_said(self) -> Sequence[str]:
         return self.said
@@ -62,6 +65,10 @@ class Desk:
             raise NoKeysError
         self.pressed.append(digits)
 
+    async def hand_over(self, **asked: str) -> HandOver:
+        self.handed.append(asked)
+        return HandOver(joined=None, tried=[Tried(TARGETS.targets[0], "no_answer")])
+
     def show_keys(self, keys: str) -> str:
         return shown(keys, Digits())
 
@@ -83,15 +90,51 @@ class Desk:
 async def use(desk: Desk, tool: str, *arguments: Any, backend_decides: bool = True) -> list[dict[str, Any]]:
     """What the model is told for each use of a tool with these arguments."""
     box = Toolbox(call_id=UUID(int=7), desk=desk, backend_decides=backend_decides)
+    return await used(build_tools(GRANTS, box=box), tool, *arguments)
+
+
+async def used(tools: Sequence[RawFunctionTool], tool: str, *arguments: Any) -> list[dict[str, Any]]:
     model = RuleLLM([Rule(hears="")])
     outputs = []
     async with AgentSession(llm=model) as session:
-        await session.start(Agent(instructions="", tools=list(build_tools(GRANTS, box=box))))
+        await session.start(Agent(instructions="", tools=list(tools)))
         for given in arguments:
             model.rules = [Rule(hears="", tool=tool, arguments=given)]
             result = await session.run(user_input="go")
             outputs += [event.item for event in result.events if isinstance(event.item, FunctionCallOutput)]
     return [json.loads(output.output) for output in outputs]
+
+
+TARGETS = TransferPolicy(targets=[Target(id="tgt_1", name="Front desk", phone="+12125550123", when="Bills.")])
+ASKED = {"reason": "complaint", "target": "Front desk", "summary": "A bill."}
+
+
+def handing_over(desk: Desk, policy: TransferPolicy) -> list[RawFunctionTool]:
+    box = Toolbox(call_id=UUID(int=7), desk=desk, backend_decides=True, transfers=policy)
+    return build_tools([Grant(key="hand_over_to_person", config={})], box=box)
+
+
+def test_the_tool_to_hand_over_knows_the_versions_targets_alone() -> None:
+    [tool] = handing_over(Desk(), TARGETS)
+    assert tool.info.raw_schema["parameters"]["properties"]["target"]["enum"] == ["Front desk"]
+    assert "+1212" not in str(tool.info.raw_schema)
+    assert handing_over(Desk(), TransferPolicy()) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"target": "+12125550199"}, {"target": "Nobody"}, {"reason": "bored"}, {"phone": "+12125550199"}]
+)
+async def test_a_model_hands_over_to_nobody_else(change: dict[str, str]) -> None:
+    desk = Desk()
+    [output] = await used(handing_over(desk, TARGETS), "hand_over_to_person", {**ASKED, **change})
+    assert (output["ok"], desk.handed) == (False, [])
+
+
+async def test_a_model_hands_over_by_name() -> None:
+    desk = Desk()
+    [output] = await used(handing_over(desk, TARGETS), "hand_over_to_person", ASKED)
+    assert desk.handed == [{"chosen": "Front desk", "reason": "complaint", "summary": "A bill."}]
+    assert (output["ok"], "Front desk did not answer" in output["error"]) == (False, True)
 
 
 async def test_a_message_is_stored_and_read_back_digit_by_digit() -> None:
