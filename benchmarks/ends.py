@@ -9,7 +9,7 @@ from livekit.agents.voice import io
 
 from voice_worker.audio import FRAME_S, CallClock, Int16Array, PacedInput, PlayedOutput, Tap, Taps, Utterance
 from voice_worker.keys import Keys
-from voice_worker.line import Refer, Supervisors
+from voice_worker.line import Colleagues, Refer, Supervisors
 
 _AUDIBLE = 200
 
@@ -22,6 +22,7 @@ class ScriptedEnds:
     keys: Keys | None = None
     refer: Refer | None = None
     supervisors: Supervisors | None = None
+    colleagues: Colleagues | None = None
 
     def __init__(self, clock: CallClock) -> None:
         self.clock = clock

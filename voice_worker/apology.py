@@ -11,6 +11,8 @@ import structlog
 from livekit import rtc
 from livekit.agents import tts
 
+from voice_worker.voices import spoken
+
 logger = structlog.get_logger(__name__)
 
 _PREPARE_S: Final = 30.0
@@ -48,11 +50,11 @@ class Apology:
     async def _speak(self) -> None:
         try:
             async with asyncio.timeout(_PREPARE_S):
-                frame = await self._voice.synthesize(self._text).collect()
+                pcm = await spoken(self._text, voice=self._voice)
         except Exception as error:  # noqa: BLE001 a call can be held without it
             logger.warning("the apology could not be prepared", error=f"{type(error).__name__}: {error}")
             return
-        self._pcm = _resampled(frame)
+        self._pcm = pcm
         await asyncio.to_thread(self._keep, self._pcm)
 
     def _keep(self, pcm: bytes) -> None:
@@ -63,10 +65,3 @@ class Apology:
             Path(file.name).replace(self._path)
         except OSError:
             logger.exception("the apology could not be kept for the next call")
-
-
-def _resampled(frame: rtc.AudioFrame) -> bytes:
-    if frame.sample_rate == _RATE:
-        return bytes(frame.data)
-    resampler = rtc.AudioResampler(frame.sample_rate, _RATE, num_channels=1)
-    return b"".join(bytes(part.data) for part in [*resampler.push(frame), *resampler.flush()])

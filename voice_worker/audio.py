@@ -17,7 +17,7 @@ from livekit.agents.voice import io
 from numpy.typing import NDArray
 
 from voice_worker.keys import Keys
-from voice_worker.line import Refer, Supervisors
+from voice_worker.line import Colleagues, Refer, Supervisors
 
 RATE = 24_000
 FRAME = 480
@@ -87,7 +87,8 @@ class Taps:
 class CallEnds(Protocol):
     """The far side of a call as the session sees it; `left` is set once the far end has hung up.
 
-    Without `keys` and `refer`, it is no phone; without `supervisors`, nobody of the staff can come in.
+    Without `keys` and `refer`, it is no phone; without `supervisors`, nobody of the staff can come in; without `colleagues`,
+    nobody can be called to take the call over.
     """
 
     audio_input: io.AudioInput
@@ -97,6 +98,7 @@ class CallEnds(Protocol):
     keys: Keys | None
     refer: Refer | None
     supervisors: Supervisors | None
+    colleagues: Colleagues | None
 
     def add_tap(self, tap: Tap) -> None: ...
 

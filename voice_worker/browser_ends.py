@@ -10,9 +10,10 @@ from livekit.agents import JobContext
 
 from calls.telephony.names import BROWSER
 from voice_worker.audio import CallClock
-from voice_worker.entrypoint import Append, EndsFactory
+from voice_worker.entrypoint import Append, EndsFactory, Job
 from voice_worker.outcome import LEFT_BEFORE, CallOverError
-from voice_worker.room_ends import LOST, AgentTrack, RoomEnds, RoomInput, microphone_of, note_caller, reason_of
+from voice_worker.room_ends import LOST, RoomEnds, note_caller, reason_of
+from voice_worker.room_tracks import AgentTrack, RoomInput, microphone_of
 from voice_worker.rooms import join
 from voice_worker.snapshot import CallSnapshot
 
@@ -93,7 +94,7 @@ class BrowserEnds(RoomEnds):
         self._leave(LOST)
 
 
-def browser_ends(ctx: JobContext) -> EndsFactory:
+def browser_ends(ctx: JobContext, job: Job) -> EndsFactory:
     """Joins the job's room. The factory raises CallOverError when the browser has gone, and ProviderConfigError."""
 
     async def connect(_snapshot: CallSnapshot, clock: CallClock, append: Append) -> BrowserEnds:
@@ -106,7 +107,7 @@ def browser_ends(ctx: JobContext) -> EndsFactory:
             await track.aclose()
             raise
         note_caller(participant, append)
-        return BrowserEnds(ctx, participant, track=track, clock=clock, append=append)
+        return BrowserEnds(ctx, participant, track=track, clock=clock, append=append, job=job)
 
     return connect
 

@@ -251,6 +251,7 @@ class Conversation(ABC):
                 self._session,
                 longest_s=self.longest_thought_s,
                 stuck=lambda: self._fail("The language model neither answered nor failed."),
+                is_held=lambda: not self.floor.is_agents,
             ),
             *self._own_duties(),
         ]

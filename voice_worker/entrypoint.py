@@ -176,6 +176,9 @@ class _Run:
         if self._result is not None:
             return
         self._result = result
+        if result is outcome.HANDED_OVER:
+            self._records.append({"op": "status", "to": "handed_over", "at": _now()})
+            return
         entry = {"op": "status", "to": "ended", "at": _now(), "disposition": result.disposition}
         self._records.append({**entry, "ended_reason": result.reason, "detail": result.detail})
         if self._over:

@@ -91,8 +91,8 @@ async def _hold(ctx: JobContext, task: Task, stop: asyncio.Event) -> None:
 
 
 def _far_end(ctx: JobContext, job: Job) -> EndsFactory:
-    others = {OUTBOUND: phone_ends(ctx, job), WEB: browser_ends(ctx)}
-    joined = room_ends(ctx)
+    others = {OUTBOUND: phone_ends(ctx, job), WEB: browser_ends(ctx, job)}
+    joined = room_ends(ctx, job)
 
     async def connect(snapshot: CallSnapshot, clock: CallClock, append: Append) -> CallEnds:
         return await others.get(snapshot.kind, joined)(snapshot, clock, append)

@@ -24,6 +24,8 @@ CALLER_HUNG_UP: Final = Outcome(COMPLETED, "caller_hung_up")
 END_CALL: Final = Outcome(COMPLETED, "end_call")
 MAX_DURATION: Final = Outcome(COMPLETED, "max_duration")
 TRANSFERRED: Final = Outcome("transferred", "put_through")
+HANDED_OVER: Final = Outcome("", "handed_over")
+"""The call goes on without its job."""
 IDLE: Final = Outcome(COMPLETED, "idle")
 SILENCE: Final = Outcome(COMPLETED, "silence")
 WORKER_SHUTDOWN: Final = Outcome(FAILED, "worker_shutdown", "The worker was told to stop.")

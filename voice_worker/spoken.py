@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, cast
 
 import structlog
 from livekit import rtc
@@ -16,22 +17,29 @@ from livekit.agents import (
     UserInputTranscribedEvent,
     UserStateChangedEvent,
     llm,
+    stt,
+    tts,
+    vad,
 )
 
+from agents.transfers import Target
 from voice_worker import outcome
 from voice_worker.apology import Apology
 from voice_worker.audio import CallEnds
 from voice_worker.control import settled
 from voice_worker.conversation import Conversation
 from voice_worker.floor import TRANSFER
+from voice_worker.handing import HandOver
 from voice_worker.heard import HeardOutput, HeardText
 from voice_worker.keys import Entry, NoKeysError, as_message
-from voice_worker.line import NotPutThroughError
+from voice_worker.line import Colleagues, NotPutThroughError
 from voice_worker.listening import Filtered
 from voice_worker.orders import Order
 from voice_worker.pipeline import CallAgent
 from voice_worker.supervisors import HAND_BACK_S
 from voice_worker.transcript import Source
+from voice_worker.voices import spoken
+from voice_worker.warm import Transfer
 from voice_worker.watchdogs import Silence
 
 logger = structlog.get_logger(__name__)
@@ -54,6 +62,8 @@ class SpokenConversation(Conversation):
         self._entry = Entry(self._on_pressed)
         self._filtered = Filtered()
         self._referring: asyncio.Future[None] | None = None
+        self._transferring: asyncio.Task[HandOver] | None = None
+        self._called = 0
         self._supervisors: set[str] = set()
         self._words = HeardText()
         self._silence = Silence(self._session, limits=self._script.settings.limits, is_busy=self._is_busy)
@@ -124,6 +134,76 @@ class SpokenConversation(Conversation):
             raise
         self.end(outcome.TRANSFERRED)
 
+    async def hand_over(self, *, targets: Sequence[Target], reason: str, summary: str) -> HandOver:
+        """The call goes on without the agent when somebody has taken it; else the agent has the caller again."""
+        colleagues = self._ends.colleagues
+        if colleagues is None or self._transferring or self._outcome.done():
+            return await super().hand_over(targets=targets, reason=reason, summary=summary)
+        self._transferring = asyncio.create_task(self._hand_over(colleagues, targets, reason=reason, summary=summary))
+        try:
+            return await self._transferring
+        finally:
+            self._transferring = None
+
+    async def _hand_over(self, colleagues: Colleagues, targets: Sequence[Target], *, reason: str, summary: str) -> HandOver:
+        await self._hold(colleagues)
+        try:
+            done = await self._transfer(colleagues).run(
+                targets,
+                reason=reason,
+                summary=summary,
+                phone=colleagues.caller_phone,
+                caller_left=self._ends.left,
+                first=self._called + 1,
+            )
+            self._called += len(targets)
+        except BaseException:
+            await self._take_caller_back(colleagues)
+            raise
+        if done.joined is None:
+            await self._take_caller_back(colleagues)
+        elif done.joined.mode == "blind":
+            self.end(outcome.TRANSFERRED)
+        else:
+            self.end(outcome.HANDED_OVER)
+        return done
+
+    async def _hold(self, colleagues: Colleagues) -> None:
+        """The agent is silent and deaf; nothing interrupts it, which would take the tool down that it is handing over with."""
+        colleagues.detach()
+        policy = self._script.transfers
+        if policy.hold_sentence and (said := self._say(policy.hold_sentence, source="ordered", interruptible=False)):
+            await settled(said)
+        self.floor.take(TRANSFER)
+        if policy.hold_sound:
+            colleagues.play_hold()
+        self._note_step("transfer_holding")
+
+    async def _take_caller_back(self, colleagues: Colleagues) -> None:
+        await colleagues.attach()
+        self.floor.give_back(TRANSFER)
+
+    def _transfer(self, colleagues: Colleagues) -> Transfer:
+        return Transfer(
+            colleagues=colleagues,
+            refer=self._ends.refer,
+            hearing=self._hearing(),
+            voice=self._speak,
+            policy=self._script.transfers,
+            note=self._note_step,
+        )
+
+    def _hearing(self) -> stt.STT:
+        """The session's own, for somebody else."""
+        hearing = cast(stt.STT, self._session.stt)
+        return hearing if hearing.capabilities.streaming else stt.StreamAdapter(stt=hearing, vad=cast(vad.VAD, self._session.vad))
+
+    async def _speak(self, text: str) -> bytes:
+        return await spoken(text, voice=cast(tts.TTS, self._session.tts))
+
+    def _note_step(self, kind: str, /, **data: Any) -> None:
+        self._records.append({"op": "event", "kind": kind, "at": datetime.now(UTC).isoformat(), "data": data})
+
     def _supervisor_joined(self, identity: str) -> None:
         self._supervisors.add(identity)
         self._spawn(self.silence(identity))
@@ -143,6 +223,9 @@ class SpokenConversation(Conversation):
     async def close(self) -> None:
         if self._referring:
             self._referring.cancel()
+        if self._transferring:
+            self._transferring.cancel()
+            await asyncio.wait([self._transferring], timeout=_REFERRED_S)
         self._entry.close()
         if self.keeping:
             self.keeping.close()

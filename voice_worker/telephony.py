@@ -9,20 +9,21 @@ from typing import Any, Final
 
 import aiohttp
 import structlog
-from django.conf import settings
 from google.protobuf.duration_pb2 import Duration
 from livekit import api, rtc
 from livekit.agents import JobContext
 
 from calls.outcomes import UNKNOWN as NOBODY_KNOWS
-from calls.outcomes import DialOutcome, of_error
+from calls.outcomes import DialOutcome
 from calls.services.dialing import CALLEE, Dial, NotDialed, begin_dialing, note_trunk_trouble, put_back, trunk_of
 from calls.services.pacing import take_turn
 from voice_worker.audio import CallClock
 from voice_worker.database import in_database
 from voice_worker.entrypoint import Append, EndsFactory, Job
 from voice_worker.outcome import CPS_MISSED, CallOverError, Outcome, PutBackError
-from voice_worker.room_ends import AgentTrack, RoomEnds
+from voice_worker.ringing import PATIENCE_S, outcome_of, rung
+from voice_worker.room_ends import RoomEnds
+from voice_worker.room_tracks import AgentTrack
 from voice_worker.rooms import join
 from voice_worker.snapshot import CallSnapshot
 
@@ -31,10 +32,6 @@ logger = structlog.get_logger(__name__)
 COMMIT_AHEAD_S: Final = 0.1
 LATEST_S: Final = 0.02
 SENT_WITHIN_S: Final = 2.0
-PATIENCE_S: Final = 10.0
-"""How much longer than the ringing the server may take to answer us."""
-TOLD_WITHIN_S: Final = 1.5
-"""How long after the room shows an answer the server may take to tell us of it."""
 
 
 def phone_ends(ctx: JobContext, job: Job) -> EndsFactory:
@@ -49,7 +46,7 @@ def phone_ends(ctx: JobContext, job: Job) -> EndsFactory:
         except BaseException:
             await track.aclose()
             raise
-        return RoomEnds(ctx, participant, track=track, clock=clock, append=append)
+        return RoomEnds(ctx, participant, track=track, clock=clock, append=append, job=job)
 
     return connect
 
@@ -109,9 +106,9 @@ class _Dialing:
             max_call_duration=Duration(seconds=dial.max_duration_s + 60),
         )
         try:
-            made = await self._told(request, timeout_s=dial.ring_timeout_s + PATIENCE_S)
+            made = await rung(request, active=self._active, timeout_s=dial.ring_timeout_s + PATIENCE_S)
         except api.TwirpError as error:
-            raise await self._over(_outcome_of(error)) from error
+            raise await self._over(outcome_of(error)) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return await self._look(error)
         self._append({"op": "leg", "identity": CALLEE, "carrier_id": made.sip_call_id, "answered_at": _now()})
@@ -119,25 +116,6 @@ class _Dialing:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._ctx.wait_for_participant(identity=CALLEE)
         raise await self._over(NOBODY_KNOWS)
-
-    async def _told(self, request: api.CreateSIPParticipantRequest, *, timeout_s: float) -> api.SIPParticipantInfo:
-        """What the server says of the dial. Raises TimeoutError also when the phone was answered and nobody tells us so."""
-        keys = settings.LIVEKIT_URL, settings.LIVEKIT_API_KEY, settings.LIVEKIT_API_SECRET
-        # A client that tries again would ring twice.
-        async with api.LiveKitAPI(*keys, failover=False) as client:
-            asked = asyncio.ensure_future(client.sip.create_sip_participant(request, timeout=timeout_s))
-            seen = asyncio.create_task(self._active.wait())
-            try:
-                await asyncio.wait([asked, seen], return_when=asyncio.FIRST_COMPLETED)
-                if not asked.done():
-                    await asyncio.wait([asked], timeout=TOLD_WITHIN_S)
-                if not asked.done():
-                    raise TimeoutError("the phone was answered, and the server does not say so")
-                return asked.result()
-            finally:
-                for task in (asked, seen):
-                    task.cancel()
-                await asyncio.wait([asked, seen])
 
     async def _look(self, error: Exception) -> rtc.RemoteParticipant:
         """The server did not tell what became of the dial, but the room shows whether somebody has answered."""
@@ -167,14 +145,6 @@ class _Dialing:
         self._rang = True
         self._append({"op": "leg", "identity": CALLEE, "ringing_at": _now()})
         self._append({"op": "status", "to": "ringing", "at": _now()})
-
-
-def _outcome_of(error: api.TwirpError) -> DialOutcome:
-    known = error.metadata or {}
-    status = known.get("sip_status_code", "")
-    return of_error(
-        code=error.code, sip_status=int(status) if status.isdigit() else None, text=known.get("sip_status") or error.message
-    )
 
 
 async def _until(moment: float) -> None:

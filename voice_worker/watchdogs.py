@@ -54,10 +54,13 @@ async def limit_duration(
     end()
 
 
-async def watch_thinking(session: AgentSession, *, longest_s: float, stuck: Callable[[], None]) -> None:
-    """A model that neither answers nor fails."""
+async def watch_thinking(
+    session: AgentSession, *, longest_s: float, stuck: Callable[[], None], is_held: Callable[[], bool] = lambda: False
+) -> None:
+    """A model that neither answers nor fails; while `is_held`, it is not its turn."""
     thought_s = 0.0
     while thought_s < longest_s:
         await asyncio.sleep(_STEP_S)
-        thought_s = thought_s + _STEP_S if session.agent_state == "thinking" else 0.0
+        thinks = session.agent_state == "thinking" and not is_held()
+        thought_s = thought_s + _STEP_S if thinks else 0.0
     stuck()

@@ -76,7 +76,7 @@ class Entry(BaseModel):
 
 class StatusEntry(Entry):
     op: Literal["status"]
-    to: Literal["ringing", "in_progress", "ended"]
+    to: Literal["ringing", "in_progress", "handed_over", "ended"]
     at: AwareDatetime
     disposition: Text20 = ""
     ended_reason: Annotated[str, _CLEAN, Field(max_length=60)] = ""

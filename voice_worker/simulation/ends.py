@@ -10,7 +10,7 @@ from livekit.agents.voice import io
 from agents.personas import Persona
 from voice_worker.audio import CallClock, Int16Array, PacedInput, PlayedOutput, Tap, Taps
 from voice_worker.keys import Keys
-from voice_worker.line import Refer, Supervisors
+from voice_worker.line import Colleagues, Refer, Supervisors
 from voice_worker.simulation.log import Entry, PersonaLog
 from voice_worker.simulation.persona import Caller
 from voice_worker.simulation.speech import Hearing, Speaking
@@ -26,6 +26,7 @@ class PersonaEnds:
     keys: Keys | None = None
     refer: Refer | None = None
     supervisors: Supervisors | None = None
+    colleagues: Colleagues | None = None
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ from tenants.scope import tenant_scope
 from voice_worker.audio import RATE, CallClock, Int16Array, PacedInput, PlayedOutput, Tap, Taps
 from voice_worker.entrypoint import Job, run_call
 from voice_worker.keys import Keys
-from voice_worker.line import Refer, Supervisors
+from voice_worker.line import Colleagues, Refer, Supervisors
 from voice_worker.outcome import Outcome
 from voice_worker.pipeline import Stages, StagesBuilder
 from voice_worker.providers.constant import ConstantSTT, Rule, RuleLLM, ToneTTS
@@ -43,6 +43,7 @@ class Line:
         self.keys: Keys | None = None
         self.refer: Refer | None = None
         self.supervisors: Supervisors | None = None
+        self.colleagues: Colleagues | None = None
         self.hung_up = False
         self.replies: list[float] = []
         self.audible_s = 0.0

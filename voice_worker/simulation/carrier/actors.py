@@ -10,7 +10,7 @@ from typing import Any, Final
 from voice_worker.activity import VoiceActivity
 from voice_worker.audio import FRAME_S, RATE, Int16Array
 from voice_worker.simulation.carrier import sounds
-from voice_worker.simulation.carrier.book import Actor, Menu, Recording, Screening, Talker, Tone, Voicemail
+from voice_worker.simulation.carrier.book import Actor, Menu, Presser, Recording, Screening, Talker, Tone, Voicemail
 from voice_worker.simulation.carrier.legs import Ear, Leg
 from voice_worker.simulation.carrier.talking import talk
 from voice_worker.simulation.speech import KeptSpeech, SpeechClient, SpeechError, resampled
@@ -159,6 +159,16 @@ async def _screening(actor: Screening, leg: Leg, stage: Stage) -> None:
     await act(actor.then, leg, stage)
 
 
+async def _presses(actor: Presser, leg: Leg, stage: Stage) -> None:
+    async def press() -> None:
+        await asyncio.sleep(actor.after_s)
+        await leg.press(actor.digits)
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(press())
+        both.create_task(act(actor.then, leg, stage))
+
+
 async def _persona(actor: Talker, leg: Leg, stage: Stage) -> None:
     if stage.hearing is None or stage.speaking is None:
         logger.warning("persona %s is silent: VP_SPEECH_URL is not set. Start it with: make run", actor.persona)
@@ -177,5 +187,6 @@ _ACTORS: Final[dict[type, Callable[[Any, Leg, Stage], Any]]] = {
     Voicemail: _voicemail,
     Menu: _menu,
     Screening: _screening,
+    Presser: _presses,
     Talker: _persona,
 }

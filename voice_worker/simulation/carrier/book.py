@@ -75,6 +75,15 @@ class Screening(_Data):
     then: "Actor" = Silence()
 
 
+class Presser(_Data):
+    """Presses keys (`w` waits half a second) after `after_s`, while it does as `then` says."""
+
+    kind: Literal["presses"]
+    digits: str = Field(pattern=r"^[0-9A-D*#w]+$")
+    after_s: Seconds = 3.0
+    then: "Actor" = Silence()
+
+
 class Talker(_Data):
     """A persona of the simulated calls; needs the speech process."""
 
@@ -82,7 +91,7 @@ class Talker(_Data):
     persona: str
 
 
-Actor = Annotated[Silence | Tone | Recording | Voicemail | Menu | Screening | Talker, Field(discriminator="kind")]
+Actor = Annotated[Silence | Tone | Recording | Voicemail | Menu | Screening | Presser | Talker, Field(discriminator="kind")]
 
 
 class Entry(_Data):
