@@ -1,0 +1,224 @@
+"""Handing over, step by step, with colleagues who do as a test says."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from livekit.agents import stt
+
+from agents.transfers import Target, TransferPolicy
+from voice_worker.answering import Heard
+from voice_worker.briefing import Confirmation, briefing, hold_sound
+from voice_worker.handing import HandOver
+from voice_worker.line import NotPutThroughError, NotReachedError
+from voice_worker.warm import Transfer
+
+SILENT = Heard(quiet_s=9, elapsed_s=9)
+LECTURE = Heard(text="thank you for calling " * 5, speech_s=9, elapsed_s=9)
+MAILBOX = Heard(text="Please leave a message after the tone.", speech_s=3, quiet_s=1, elapsed_s=4)
+
+
+class Phone:
+    """A colleague who answers with keys or words once `after` sentences were said to them."""
+
+    def __init__(
+        self, identity: str, *, key: str = "", words: str = "", after: int = 1, heard: Heard = SILENT, leaves: bool = False
+    ) -> None:
+        self.identity, self.left = identity, asyncio.Event()
+        self._key, self._words, self._after, self._heard, self._leaves = key, words, after, heard, leaves
+        self.said = 0
+
+    def listen(self, *, on_key: Callable[[str], None], on_words: Callable[[str], None]) -> None:
+        self._on_key, self._on_words = on_key, on_words
+        self._answer()
+
+    def heard(self) -> Heard:
+        return self._heard
+
+    async def say(self, pcm: bytes) -> None:
+        self.said += 1
+        asyncio.get_running_loop().call_later(0.06, self._answer)
+
+    def _answer(self) -> None:
+        if self.said != self._after:
+            return
+        if self._leaves:
+            self.left.set()
+        if self._key:
+            self._on_key(self._key)
+        if self._words:
+            self._on_words(self._words)
+
+
+class Line:
+    """`Colleagues` of one caller. What is given for a phone number is who answers there, or the error of calling it."""
+
+    caller_phone = "+12025550141"
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = {f"+1{name[1:]}": answer for name, answer in answers.items()}
+        self.dismissed: list[tuple[str, str]] = []
+        self.joined: list[str] = []
+        self.is_open = True
+
+    def detach(self) -> None: ...
+
+    def play_hold(self) -> None: ...
+
+    async def attach(self) -> None: ...
+
+    async def call(self, target: Target, *, identity: str, hearing: stt.STT) -> Phone:
+        answer = self.answers[target.phone]
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            await asyncio.sleep(60)
+        return Phone(identity, **answer)
+
+    async def dismiss(self, identity: str, *, reason: str) -> None:
+        self.dismissed.append((identity, reason))
+
+    async def join(self, colleague: Any) -> bool:
+        self.joined.append(colleague.identity)
+        return self.is_open
+
+
+class Run:
+    """One transfer over a line, and the steps it has told."""
+
+    def __init__(self, line: Line, *, max_hold_s: int = 15, refer: Any = None, answers_within_s: float = 0.3) -> None:
+        self.steps: list[str] = []
+        self.left = asyncio.Event()
+        self._transfer = Transfer(
+            colleagues=line,
+            refer=refer,
+            hearing=None,  # type: ignore[arg-type]
+            voice=self._speak,
+            policy=TransferPolicy.model_construct(max_hold_s=max_hold_s, summary=True),
+            note=self._note,
+            answers_within_s=answers_within_s,
+        )
+
+    async def to(self, *targets: Target) -> tuple[str, str]:
+        """Who has the call, and what became of all."""
+        done: HandOver = await self._transfer.run(targets, reason="Why", summary="", phone="", caller_left=self.left)
+        return done.joined.id if done.joined else "", " ".join(each.outcome for each in done.tried)
+
+    async def _speak(self, text: str) -> bytes:
+        return text.encode()
+
+    def _note(self, kind: str, /, **data: Any) -> None:
+        self.steps.append(" ".join([kind.removeprefix("transfer_"), data.get("reason", "")]).strip())
+
+
+def target(number: int, **fields: Any) -> Target:
+    return Target(id=str(number), name="somebody", phone=f"+1{number}", **fields)
+
+
+async def test_who_presses_1_has_the_call() -> None:
+    line = Line(p1={"key": "1"})
+    run = Run(line)
+    assert await run.to(target(1)) == ("1", "joined")
+    assert run.steps == ["dialing", "answered", "briefed", "confirmed", "joined"]
+    assert (line.joined, line.dismissed) == (["target-1"], [])
+
+
+@pytest.mark.parametrize(
+    ("phone", "outcome", "reason"),
+    [
+        ({"key": "2"}, "declined", "declined"),
+        ({"words": "No, not now."}, "declined", "declined"),
+        ({}, "declined", "declined"),
+        ({"leaves": True}, "declined", "hung_up"),
+        ({"heard": MAILBOX}, "voicemail", "voicemail"),
+        ({"heard": LECTURE}, "voicemail", "voicemail"),
+        (NotReachedError("busy", "busy"), "busy", "busy"),
+        (RuntimeError("a bug"), "failed", "RuntimeError"),
+    ],
+    ids=["2", "no", "silent", "hangs up", "mailbox", "lecture", "busy", "broken"],
+)
+async def test_who_does_not_take_it_is_dismissed_and_the_next_one_called(phone: Any, outcome: str, reason: str) -> None:
+    line = Line(p1=phone, p2={"words": "Yes, put them through.", "after": 2})
+    run = Run(line)
+    assert await run.to(target(2, priority=200), target(1)) == ("2", f"{outcome} joined")
+    assert f"failed {reason}" in run.steps
+    assert [identity for identity, _ in line.dismissed] == ["target-1"]
+    assert line.joined == ["target-2"]
+
+
+async def test_a_yes_before_the_question_is_a_greeting() -> None:
+    assert await Run(Line(p1={"words": "Yes?", "after": 0})).to(target(1)) == ("", "declined")
+    assert await Run(Line(p1={"key": "1", "after": 0})).to(target(1)) == ("1", "joined")
+
+
+async def test_a_queue_is_joined_without_a_word() -> None:
+    run = Run(Line(p1={"heard": MAILBOX}))
+    assert await run.to(target(1, kind="queue")) == ("1", "joined")
+    assert run.steps == ["dialing", "answered", "joined"]
+
+
+async def test_nobody_is_called_outside_their_hours() -> None:
+    never = [{"weekdays": [1], "starts_at": "00:00", "ends_at": "00:01"}]
+    line = Line(p1={"key": "1"})
+    assert await Run(line).to(target(1, hours=never)) in [("", "closed"), ("1", "joined")]
+    assert line.dismissed == []
+
+
+async def test_the_caller_waits_no_longer_than_set() -> None:
+    line = Line(p1=None, p2={"key": "1"})
+    run = Run(line, max_hold_s=1)
+    assert await run.to(target(1), target(2)) == ("", "no_answer")
+    assert run.steps == ["dialing", "failed held_too_long"]
+    assert line.dismissed == [("target-1", "given_up")]
+
+
+async def test_who_is_dialed_when_the_caller_leaves_is_hung_up_on() -> None:
+    line = Line(p1=None)
+    run = Run(line)
+    asyncio.get_running_loop().call_later(0.1, run.left.set)
+    assert await run.to(target(1)) == ("", "caller_left")
+    assert line.dismissed == [("target-1", "given_up")]
+
+
+async def test_a_call_that_ended_during_the_join_is_nobodys() -> None:
+    line = Line(p1={"key": "1"})
+    line.is_open = False
+    assert await Run(line).to(target(1)) == ("", "caller_left")
+    assert line.dismissed == [("target-1", "hung_up")]
+
+
+async def test_a_blind_one_is_put_through_and_the_reason_told_if_not() -> None:
+    async def refer(phone: str) -> None:
+        if phone == "+11":
+            raise NotPutThroughError("busy")
+
+    run = Run(Line(), refer=refer)
+    assert await run.to(target(1, mode="blind"), target(2, mode="blind")) == ("2", "busy joined")
+    assert await Run(Line()).to(target(1, mode="blind")) == ("", "failed")
+
+
+def test_the_first_answer_counts_and_other_keys_are_none() -> None:
+    said = Confirmation()
+    said.key("7")
+    assert said.answer is None
+    said.key("2")
+    said.key("1")
+    assert said.answer == "declined"
+
+
+def test_a_briefing_tells_who_why_and_how_to_answer() -> None:
+    whole, again = briefing(reason="They want  a refund", summary="Order 7 is late.", phone="+12025550141")
+    assert whole.startswith(
+        "Hello. I have a caller on the line for you, from the number that ends in 0 1 4 1. They want a refund. Order"
+    )
+    assert whole.endswith(again)
+    assert again == "To take the call, press 1 or say yes. To decline, press 2 or say no."
+    assert "number" not in briefing(reason="", summary="", phone="")[0]
+
+
+def test_the_hold_sound_is_soft_and_comes_in_whole_frames() -> None:
+    sound = hold_sound()
+    assert len(sound) % 480 == 0
+    assert 1000 < abs(sound).max() < 3000
+    assert not sound[-24_000:].any()
