@@ -13,8 +13,12 @@ class HandingConfig(AppConfig):
     path = __file__
 
     def ready(self) -> None:
+        from agents.tools import TOOLS
         from voice_worker.tools import builder
 
+        spec = TOOLS["press_digits"]
+        longest = {"longest_s": 300.0} if hasattr(spec, "longest_s") else {}
+        TOOLS["press_digits"] = dataclasses.replace(spec, presses_keys=False, **longest)  # type: ignore[index]
         builder.IMPLEMENTATIONS["press_digits"] = _hand_over  # type: ignore[index]
         builder.TIMEOUT_S = 300.0  # type: ignore[misc]
 

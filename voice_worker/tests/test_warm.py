@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -159,9 +160,10 @@ async def test_a_queue_is_joined_without_a_word() -> None:
 
 
 async def test_nobody_is_called_outside_their_hours() -> None:
-    never = [{"weekdays": [1], "starts_at": "00:00", "ends_at": "00:01"}]
-    line = Line(p1={"key": "1"})
-    assert await Run(line).to(target(1, hours=never)) in [("", "closed"), ("1", "joined")]
+    today = datetime.now(UTC).isoweekday()
+    now, another = ([{"weekdays": [day], "starts_at": "00:00", "ends_at": "24:00"}] for day in (today, (today + 2) % 7 + 1))
+    line = Line(p1={"key": "1"}, p2={"key": "1"})
+    assert await Run(line).to(target(1, hours=another), target(2, hours=now)) == ("2", "closed joined")
     assert line.dismissed == []
 
 
