@@ -100,8 +100,8 @@ class Network:
 
 
 @contextlib.contextmanager
-def telephone_network(book: dict[str, Any]) -> Iterator[Network]:
-    """Phones do as the book says. Everything is gone afterwards."""
+def telephone_network(book: dict[str, Any], *, tools: dict[str, Any] | None = None) -> Iterator[Network]:
+    """Phones do as the book says, and the agent may use `tools`. Everything is gone afterwards."""
     values = {name: os.environ[name] for name in ("PATH", "LIVEKIT_SERVER_BIN") if name in os.environ}
     if program.find(values) is None:
         sys.exit(program.HOW_TO_GET_IT)
@@ -113,7 +113,8 @@ def telephone_network(book: dict[str, Any]) -> Iterator[Network]:
             settings={
                 "opening": {"greeting": "Hello there.", "greeting_interruptible": False},
                 "machines": {"silence_after_answer_s": GREETS_AFTER_S},
-            }
+            },
+            tools=tools or {},
         )
     with tempfile.TemporaryDirectory(prefix="vp-") as folder, Supervisor(Path(folder), SERVICES, values=values) as server:
         server.start(["valkey", "livekit"])
