@@ -26,8 +26,8 @@ RETURNS_S: Final = 10.0
 class BrowserInput(RoomInput):
     """Goes on with whoever is the caller now; nothing is heard while nobody is."""
 
-    def __init__(self, participant: rtc.RemoteParticipant, **parts: Any) -> None:
-        super().__init__(participant, **parts)
+    def __init__(self, stream: rtc.AudioStream, **parts: Any) -> None:
+        super().__init__(stream, **parts)
         self._frames: asyncio.Queue[rtc.AudioFrame] = asyncio.Queue()
         self._hearing = asyncio.create_task(self._hear(self._stream))
 
@@ -65,7 +65,7 @@ class BrowserEnds(RoomEnds):
         await super().aclose()
 
     def _listen(self, clock: CallClock) -> BrowserInput:
-        return BrowserInput(self._participant, clock=clock, taps=self._taps)
+        return BrowserInput(microphone_of(self._participant), clock=clock, taps=self._taps)
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity != BROWSER or participant.sid != self._participant.sid:

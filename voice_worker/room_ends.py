@@ -17,7 +17,7 @@ from voice_worker.keys import Keys, RoomKeys
 from voice_worker.line import Colleagues, Refer, Supervisors
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.referring import RoomRefer
-from voice_worker.room_tracks import AgentTrack, RoomInput
+from voice_worker.room_tracks import AgentTrack, RoomInput, microphone_of
 from voice_worker.rooms import close_room, join
 from voice_worker.snapshot import CallSnapshot
 from voice_worker.supervisors import RoomSupervisors
@@ -109,7 +109,7 @@ class RoomEnds:
         await self._track.aclose()
 
     def _listen(self, clock: CallClock) -> RoomInput:
-        return RoomInput(self._participant, clock=clock, taps=self._taps)
+        return RoomInput(microphone_of(self._participant), clock=clock, taps=self._taps)
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._participant.identity:

@@ -28,9 +28,9 @@ def microphone_of(participant: rtc.RemoteParticipant) -> rtc.AudioStream:
 class RoomInput(io.AudioInput):
     """What a participant says; every frame is also heard by the taps. While it `is_deaf` the session hears silence."""
 
-    def __init__(self, participant: rtc.RemoteParticipant, *, clock: CallClock, taps: Taps) -> None:
+    def __init__(self, stream: rtc.AudioStream, *, clock: CallClock, taps: Taps) -> None:
         super().__init__(label="RoomInput")
-        self._stream = microphone_of(participant)
+        self._stream = stream
         self._clock = clock
         self._taps = taps
         self.is_deaf = False
