@@ -9,8 +9,8 @@ Role = Membership.Role
 
 SCOPES: Final[Mapping[str, str]] = {
     "agents:read": "See agents, their versions, voices and tools, and whom they hand calls to.",
-    "agents:write": "Create and change agents, their drafts and whom they hand calls to, and chat with them.",
-    "agents:publish": "Publish versions and roll back.",
+    "agents:write": "Create and change agents and their drafts, and chat with them.",
+    "agents:publish": "Publish versions, roll back, and change whom calls are handed to, which holds at once.",
     "calls:read": "See calls, transcripts, events and messages.",
     "calls:write": "Place calls, hang up, and write to a running chat.",
     "calls:join": "Get tokens with which a browser joins a web call.",

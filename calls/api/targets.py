@@ -25,7 +25,7 @@ from tenants.api.resources import ListMixin, ResourceViewSet, RetrieveMixin, eta
 from tenants.models.tenant import validate_timezone
 from voiceplatform.lib.api.fields import PublicIdField, StrictSerializer
 
-READ, WRITE = "agents:read", "agents:write"
+READ, WRITE = "agents:read", "agents:publish"
 EXAMPLE: Final = OpenApiExample(
     "A front desk",
     request_only=True,

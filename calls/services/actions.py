@@ -75,6 +75,9 @@ def request_action(call: Call, wanted: Wanted, *, actor: User | None = None, rea
     if call.kind not in KINDS[wanted.kind]:
         raise NotForThisKindError(f"In a call of kind {call.kind} there is no {wanted.kind}.")
     options = _OPTIONS.get(wanted.kind, _none)(wanted)
+    if wanted.kind == Kind.TRANSFER and options["to"] == call.phone:
+        field = "target_id" if wanted.target else "to"
+        raise InvalidActionError({field: "This is the phone of whoever is in the call already."})
     if wanted.kind == Kind.HANG_UP:
         return _hang_up(call, wanted, actor=actor, reason=reason)
     _require_agent(Call.objects.select_for_update(no_key=True, of=("self",)).get(pk=call.pk))
@@ -147,6 +150,8 @@ def _transfer(wanted: Wanted) -> dict[str, Any]:
         raise WarmTransferError("Only a target can be told about the caller first. Give a target_id, or use the mode blind.")
     if target and not target.enabled:
         raise InvalidActionError({"target_id": f"{target.name} is switched off."})
+    if target and target.digits and mode == BLIND:
+        raise InvalidActionError({"mode": f"{target.name} has keys to press, which needs {WARM}."})
     verdict = check_target(phone=target.phone if target else wanted.to, now=database_now())
     verdict.require()
     told = {"target": target.as_target().model_dump(mode="json") | {"mode": mode}} if target else {}

@@ -93,6 +93,8 @@ def _store(row: TransferTarget, **options: Any) -> None:
     verdict = check_target(phone=row.phone, now=database_now())
     if not verdict.allowed:
         raise ValidationError({"phone": verdict.sentence})
+    if row.digits and row.mode == TransferTarget.Mode.BLIND:
+        raise ValidationError({"digits": "They are pressed where the agent introduces the caller only: make it warm."})
     row.phone = verdict.phone
     row.hours = checked_hours(row.hours)
     row.clean_fields(exclude=["tenant"])

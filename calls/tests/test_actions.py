@@ -138,12 +138,32 @@ def test_a_transfer_is_to_a_number_as_the_network_writes_it(make_call: Make) -> 
 
 def test_a_target_is_called_as_it_says_unless_told_otherwise(make_call: Make) -> None:
     TenantLimits.objects.update(allowed_countries=["US"])
-    call, target = phone_call(make_call), create_target(name="Front desk", phone="+12125550123", digits="12")
+    call, target = phone_call(make_call), create_target(name="Front desk", phone="+12125550123")
     request_action(call, Wanted(kind=Kind.TRANSFER, target=target))
     request_action(call, Wanted(kind=Kind.TRANSFER, target=target, mode="blind"))
     warm, blind = (command.options for command in take_commands(call.pk))
     assert (warm["mode"], Target.model_validate(warm["target"])) == ("warm", target.as_target())
     assert (blind["mode"], blind["to"], blind["target"]["mode"]) == ("blind", "+12125550123", "blind")
+
+
+def test_keys_are_pressed_by_an_agent_that_introduces_the_caller(make_call: Make) -> None:
+    TenantLimits.objects.update(allowed_countries=["US"])
+    call, target = phone_call(make_call), create_target(name="Front desk", phone="+12125550123", digits="12")
+    with pytest.raises(InvalidActionError, match="mode"):
+        request_action(call, Wanted(kind=Kind.TRANSFER, target=target, mode="blind"))
+    assert request_action(call, Wanted(kind=Kind.TRANSFER, target=target)).options["target"]["digits"] == "12"
+
+
+def test_nobody_is_put_through_to_themselves(make_call: Make) -> None:
+    TenantLimits.objects.update(allowed_countries=["US"])
+    call = phone_call(make_call)
+    Call.objects.filter(pk=call.pk).update(phone="+12125550177")
+    call.refresh_from_db()
+    target = create_target(name="Front desk", phone=call.phone)
+    with pytest.raises(InvalidActionError, match="target_id"):
+        request_action(call, Wanted(kind=Kind.TRANSFER, target=target))
+    with pytest.raises(InvalidActionError, match="^to: "):
+        request_action(call, Wanted(kind=Kind.TRANSFER, to=call.phone))
 
 
 def test_a_target_takes_calls_while_it_is_on_and_not_suppressed(make_call: Make) -> None:

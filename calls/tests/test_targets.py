@@ -37,6 +37,14 @@ def test_a_target_is_kept_as_the_network_writes_it(scope: Tenant) -> None:
     assert AuditEvent.objects.filter(action="transfer_target.deleted").exists()
 
 
+def test_keys_need_somebody_to_press_them() -> None:
+    with pytest.raises(ValidationError, match="digits"):
+        make_target(digits="12", mode="blind")
+    row = make_target(digits="12")
+    with pytest.raises(ValidationError, match="digits"):
+        change_target(target=row, mode="blind")
+
+
 @pytest.mark.parametrize(
     ("phone", "says"),
     [
