@@ -114,7 +114,7 @@ def telephone_network(book: dict[str, Any], *, tools: dict[str, Any] | None = No
                 "opening": {"greeting": "Hello there.", "greeting_interruptible": False},
                 "machines": {"silence_after_answer_s": GREETS_AFTER_S},
             },
-            tools=tools or {},
+            tools=tools,
         )
     with tempfile.TemporaryDirectory(prefix="vp-") as folder, Supervisor(Path(folder), SERVICES, values=values) as server:
         server.start(["valkey", "livekit"])

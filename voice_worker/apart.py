@@ -50,6 +50,8 @@ class Apart:
         return await self._subscribe(subscribe=True)
 
     async def stop(self) -> None:
+        if self._task.done():
+            return
         self._ctx.room.off("track_published", self._on_published)
         self._task.cancel()
         await asyncio.wait([self._task])

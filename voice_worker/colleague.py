@@ -1,6 +1,7 @@
 """One phone in a room that is not the caller's: what is said there and to it, the keys pressed, and its leg's times."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -86,10 +87,11 @@ class RoomColleague:
         async for event in stream:
             at = self._clock.now() - event.frame.duration
             self._ear.caller_frame(np.frombuffer(event.frame.data, dtype=np.int16), at)
-            words.push_frame(event.frame)
+            # Where nobody understands them any more, there are still the keys.
+            with contextlib.suppress(RuntimeError):
+                words.push_frame(event.frame)
 
     async def _understand(self, words: stt.RecognizeStream) -> None:
-        """Without it there are still the keys."""
         try:
             async with words:
                 async for event in words:

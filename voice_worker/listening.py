@@ -65,6 +65,11 @@ class NearVAD(vad.VAD):
         self._loudness = CallerLoudness()
 
     @property
+    def inner(self) -> vad.VAD:
+        """For somebody who is not the caller."""
+        return self._inner
+
+    @property
     def model(self) -> str:
         return self._inner.model
 

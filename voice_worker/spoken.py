@@ -33,7 +33,7 @@ from voice_worker.handing import HandOver
 from voice_worker.heard import HeardOutput, HeardText
 from voice_worker.keys import Entry, NoKeysError, as_message
 from voice_worker.line import Colleagues, NotPutThroughError
-from voice_worker.listening import Filtered
+from voice_worker.listening import Filtered, NearVAD
 from voice_worker.orders import Order
 from voice_worker.pipeline import CallAgent
 from voice_worker.supervisors import HAND_BACK_S
@@ -126,13 +126,11 @@ class SpokenConversation(Conversation):
         if self._ends.refer is None:
             raise NotPutThroughError("no_phone")
         await self.silence(TRANSFER)
-        self._referring = asyncio.ensure_future(self._ends.refer(phone))
         try:
-            await self._referring
+            await self._send_on(phone)
         except NotPutThroughError:
             self.floor.give_back(TRANSFER)
             raise
-        self.end(outcome.TRANSFERRED)
 
     async def hand_over(self, *, targets: Sequence[Target], reason: str, summary: str) -> HandOver:
         """The call goes on without the agent when somebody has taken it; else the agent has the caller again."""
@@ -146,8 +144,8 @@ class SpokenConversation(Conversation):
             self._transferring = None
 
     async def _hand_over(self, colleagues: Colleagues, targets: Sequence[Target], *, reason: str, summary: str) -> HandOver:
-        await self._hold(colleagues)
         try:
+            await self._hold(colleagues)
             done = await self._transfer(colleagues).run(
                 targets,
                 reason=reason,
@@ -162,19 +160,26 @@ class SpokenConversation(Conversation):
             raise
         if done.joined is None:
             await self._take_caller_back(colleagues)
-        elif done.joined.mode == "blind":
-            self.end(outcome.TRANSFERRED)
-        else:
+        elif done.joined.mode == "warm":
             self.end(outcome.HANDED_OVER)
         return done
+
+    async def _send_on(self, phone: str) -> None:
+        """The call ends with it, and nothing may come between: who is put through leaves at the same moment."""
+        if self._ends.refer is None:
+            raise NotPutThroughError("no_phone")
+        self._referring = asyncio.ensure_future(self._ends.refer(phone))
+        await self._referring
+        self.end(outcome.TRANSFERRED)
 
     async def _hold(self, colleagues: Colleagues) -> None:
         """The agent is silent and deaf; nothing interrupts it, which would take the tool down that it is handing over with."""
         colleagues.detach()
         policy = self._script.transfers
-        if policy.hold_sentence and (said := self._say(policy.hold_sentence, source="ordered", interruptible=False)):
-            await settled(said)
+        said = self._say(policy.hold_sentence, source="ordered", interruptible=False) if policy.hold_sentence else None
         self.floor.take(TRANSFER)
+        if said:
+            await settled(said)
         if policy.hold_sound:
             colleagues.play_hold()
         self._note_step("transfer_holding")
@@ -186,7 +191,7 @@ class SpokenConversation(Conversation):
     def _transfer(self, colleagues: Colleagues) -> Transfer:
         return Transfer(
             colleagues=colleagues,
-            refer=self._ends.refer,
+            refer=self._send_on,
             hearing=self._hearing(),
             voice=self._speak,
             policy=self._script.transfers,
@@ -195,8 +200,10 @@ class SpokenConversation(Conversation):
 
     def _hearing(self) -> stt.STT:
         """The session's own, for somebody else."""
-        hearing = cast(stt.STT, self._session.stt)
-        return hearing if hearing.capabilities.streaming else stt.StreamAdapter(stt=hearing, vad=cast(vad.VAD, self._session.vad))
+        hearing, detector = cast(stt.STT, self._session.stt), cast(vad.VAD, self._session.vad)
+        if hearing.capabilities.streaming:
+            return hearing
+        return stt.StreamAdapter(stt=hearing, vad=detector.inner if isinstance(detector, NearVAD) else detector)
 
     async def _speak(self, text: str) -> bytes:
         return await spoken(text, voice=cast(tts.TTS, self._session.tts))

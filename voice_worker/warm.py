@@ -41,7 +41,7 @@ class Transfer:
         self,
         *,
         colleagues: Colleagues,
-        refer: Refer | None,
+        refer: Refer,
         hearing: stt.STT,
         voice: Callable[[str], Awaitable[bytes]],
         policy: TransferPolicy,
@@ -110,11 +110,11 @@ class Transfer:
 
     async def _put_through(self, target: Target) -> bool:
         self._note("transfer_dialing", target=target.id, mode="blind")
-        if self._refer is None:
-            return self._fail(target, "failed", "no_phone")
+        self._is_joining = True
         try:
             await self._refer(target.phone)
         except NotPutThroughError as error:
+            self._is_joining = False
             return self._fail(target, _PUT_THROUGH.get(error.reason, "failed"), error.reason)
         self._note("transfer_joined", target=target.id, mode="blind")
         return True
@@ -148,7 +148,7 @@ class Transfer:
     async def _asked(self, colleague: Colleague, target: Target, speaking: "asyncio.Future[list[bytes]]") -> Outcome:
         said = Confirmation()
         colleague.listen(on_key=said.key, on_words=said.words)
-        answer = await self._unless_answered(colleague, said, self._greeted(colleague))
+        answer = await self._unless_answered(colleague, said, self._greeted(colleague)) or _lecture(colleague)
         for pcm in await speaking:
             answer = answer or await self._unless_answered(colleague, said, colleague.say(pcm))
             if answer:
@@ -161,7 +161,7 @@ class Transfer:
         return answer or "declined"
 
     async def _greeted(self, colleague: Colleague) -> None:
-        """Whoever answers speaks first; a greeting that does not end is a machine's."""
+        """Whoever answers speaks first."""
         while True:
             await asyncio.sleep(_STEP_S)
             if judge(colleague.heard(), silence_s=_SILENT_S, longest_s=_GREETING_S):
@@ -196,7 +196,10 @@ def _came_to(colleague: Colleague, said: Confirmation) -> Outcome | None:
         return "declined"
     if said.answer:
         return said.answer
+    return "voicemail" if machine_of(colleague.heard()) in _MAILBOXES else None
+
+
+def _lecture(colleague: Colleague) -> Outcome | None:
+    """A mailbox, where a greeting goes on after all that was waited for its end."""
     heard = colleague.heard()
-    machine = machine_of(heard)
-    lectures = heard.quiet_s == 0 and heard.elapsed_s >= _GREETING_S and len(heard.text.split()) >= _LONG_GREETING_WORDS
-    return "voicemail" if machine in _MAILBOXES or lectures else None
+    return "voicemail" if heard.quiet_s == 0 and len(heard.text.split()) >= _LONG_GREETING_WORDS else None
