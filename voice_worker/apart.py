@@ -8,7 +8,7 @@ only once there is one: so it is done again and again.
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import aiohttp
@@ -88,7 +88,7 @@ class Apart:
             self._came.set()
 
 
-def talk_apart(room: rtc.Room, *, to: dict[str, Sequence[str]], everything: Sequence[str] = ()) -> None:
+def talk_apart(room: rtc.Room, *, to: Mapping[str, Sequence[str]], everything: Sequence[str] = ()) -> None:
     """Who may hear which of the agent's tracks, by their sids; `everything` may hear all, and nobody else any."""
     permissions = [ParticipantTrackPermission(participant_identity=who, allowed_track_sids=sids) for who, sids in to.items()]
     permissions += [ParticipantTrackPermission(participant_identity=who, allow_all=True) for who in everything]

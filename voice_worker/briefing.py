@@ -28,7 +28,7 @@ def briefing(*, reason: str, summary: str, phone: str) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(text.replace("_", " ").split())
     return text if not text or text.endswith(_ENDS) else f"{text}."
 
 

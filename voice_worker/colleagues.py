@@ -17,7 +17,7 @@ from livekit.agents import JobContext, stt
 from agents.transfers import Target
 from calls.services.pacing import take_turn
 from calls.services.transferring import NoWay, Way, begin_transfer, give_line_back, hand_over, supervisors_of
-from voice_worker.apart import Apart, talk_apart
+from voice_worker.apart import Apart, talk_apart, talk_to_all
 from voice_worker.audio import CallClock
 from voice_worker.briefing import hold_sound
 from voice_worker.colleague import RoomColleague
@@ -75,6 +75,10 @@ class RoomColleagues:
     async def attach(self) -> None:
         await self._stop_hold()
         self._hears.is_deaf = False
+        if self._aside:
+            aside, self._aside = self._aside, None
+            await aside.unpublish()
+            talk_to_all(self._ctx.room)
 
     async def aclose(self) -> None:
         await self._stop_hold()

@@ -84,6 +84,11 @@ class AgentTrack:
             self._source.clear_queue()
             raise
 
+    async def unpublish(self) -> None:
+        if self._room.isconnected():
+            await self._room.local_participant.unpublish_track(self.sid)
+        await self.aclose()
+
     async def aclose(self) -> None:
         if self._playing:
             self._playing.cancel()

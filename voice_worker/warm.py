@@ -109,22 +109,22 @@ class Transfer:
         return outcome == "joined" or self._fail(target, outcome, why)
 
     async def _put_through(self, target: Target) -> bool:
-        self._note("transfer_dialing", target=target.id, mode="blind")
+        self._note("transfer_dialing", target=target.name, mode="blind")
         self._is_joining = True
         try:
             await self._refer(target.phone)
         except NotPutThroughError as error:
             self._is_joining = False
             return self._fail(target, _PUT_THROUGH.get(error.reason, "failed"), error.reason)
-        self._note("transfer_joined", target=target.id, mode="blind")
+        self._note("transfer_joined", target=target.name, mode="blind")
         return True
 
     async def _reach(self, target: Target, texts: Sequence[str], *, identity: str) -> tuple[Outcome, str]:
-        self._note("transfer_dialing", target=target.id, identity=identity)
+        self._note("transfer_dialing", target=target.name, identity=identity)
         speaking = asyncio.ensure_future(self._spoken(texts))
         try:
             colleague = await self._colleagues.call(target, identity=identity, hearing=self._hearing)
-            self._note("transfer_answered", target=target.id)
+            self._note("transfer_answered", target=target.name)
             answer: Outcome = "joined"
             if target.kind == "person":
                 answer = await self._asked(colleague, target, speaking)
@@ -134,12 +134,20 @@ class Transfer:
             speaking.cancel()
         if answer != "joined":
             return answer, "hung_up" if colleague.left.is_set() else answer
-        self._is_joining = True
-        if not await self._colleagues.join(colleague):
-            self._is_joining = False
+        if not await self._join(colleague):
             return "declined" if colleague.left.is_set() else "caller_left", "hung_up"
-        self._note("transfer_joined", target=target.id)
+        self._note("transfer_joined", target=target.name)
         return "joined", ""
+
+    async def _join(self, colleague: Colleague) -> bool:
+        """Nothing stops it half-way."""
+        self._is_joining = True
+        try:
+            self._is_joining = await self._colleagues.join(colleague)
+        except BaseException:
+            self._is_joining = False
+            raise
+        return self._is_joining
 
     async def _spoken(self, texts: Sequence[str]) -> list[bytes]:
         """Made while it rings."""
@@ -153,11 +161,11 @@ class Transfer:
             answer = answer or await self._unless_answered(colleague, said, colleague.say(pcm))
             if answer:
                 break
-            self._note("transfer_briefed", target=target.id)
+            self._note("transfer_briefed", target=target.name)
             said.asked()
             answer = await self._unless_answered(colleague, said, asyncio.sleep(self._answers_within_s))
         if answer == "joined":
-            self._note("transfer_confirmed", target=target.id)
+            self._note("transfer_confirmed", target=target.name)
         return answer or "declined"
 
     async def _greeted(self, colleague: Colleague) -> None:
@@ -187,7 +195,7 @@ class Transfer:
     def _fail(self, target: Target, outcome: Outcome, reason: str) -> bool:
         self._trying = None
         self._tried.append(Tried(target, outcome))
-        self._note("transfer_failed", target=target.id, outcome=outcome, reason=reason)
+        self._note("transfer_failed", target=target.name, outcome=outcome, reason=reason)
         return False
 
 

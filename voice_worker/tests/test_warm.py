@@ -127,9 +127,11 @@ async def test_a_blind_one_is_put_through_and_the_reason_told_if_not() -> None:
     async def refer(phone: str) -> None:
         if phone == "+11":
             raise NotPutThroughError("busy")
+        # Who is put through leaves before we are told so.
+        run.left.set()
+        await asyncio.sleep(0.1)
 
     run = Run(Line(), refer=refer)
-    asyncio.get_running_loop().call_soon(run.left.set)
     assert await run.to(target(1, mode="blind"), target(2, mode="blind")) == ("2", "busy joined")
 
 
