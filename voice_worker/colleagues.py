@@ -20,6 +20,7 @@ from calls.services.transferring import NoWay, Way, begin_transfer, give_line_ba
 from voice_worker.apart import Apart, talk_apart, talk_to_all
 from voice_worker.audio import CallClock
 from voice_worker.briefing import hold_sound
+from voice_worker.closing import quietly
 from voice_worker.colleague import RoomColleague
 from voice_worker.database import in_database
 from voice_worker.entrypoint import Job
@@ -77,7 +78,7 @@ class RoomColleagues:
         self._hears.is_deaf = False
         if self._aside:
             aside, self._aside = self._aside, None
-            await aside.unpublish()
+            await quietly(aside.unpublish, longest_s=_AWAY_S)
             talk_to_all(self._ctx.room)
 
     async def aclose(self) -> None:
