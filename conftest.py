@@ -15,7 +15,7 @@ import redis
 from django.conf import settings as django_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
 
 from tenants.models import DefaultRate, Membership, Tenant, User
 from tenants.prices import write_missing
@@ -24,6 +24,7 @@ from tenants.scope import tenant_scope
 from tenants.services.api_keys import NewKey, create_key, forget_keys
 from tenants.services.tenants import add_member, create_tenant
 from tenants.testing import WaitingProcesses
+from tests.database import empty
 from tests.fakes.gcs_server import BUCKET, GcsServer, serve_gcs
 from tests.fakes.vonage_server import VonageServer, serve_vonage
 from voiceplatform.lib import broker
@@ -35,7 +36,9 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Async tests leave connections in asgiref's threads, and killed children theirs; the test database outlives none."""
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty())
+        yield
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with django_db_blocker.unblock():
         connection.close()
