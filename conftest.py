@@ -24,7 +24,7 @@ from tenants.scope import tenant_scope
 from tenants.services.api_keys import NewKey, create_key, forget_keys
 from tenants.services.tenants import add_member, create_tenant
 from tenants.testing import WaitingProcesses
-from tests.database import empty
+from tests.database import Template, empty
 from tests.fakes.gcs_server import BUCKET, GcsServer, serve_gcs
 from tests.fakes.vonage_server import VonageServer, serve_vonage
 from voiceplatform.lib import broker
@@ -34,8 +34,23 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def django_db_modify_db_settings(django_db_modify_db_settings: None, django_db_keepdb: bool) -> Template | None:
+    """Where the test database is copied from; a run that keeps its database needs none."""
+    if django_db_keepdb:
+        return None
+    template = Template()
+    connection.settings_dict["TEST"]["TEMPLATE"] = template.claim()
+    return template
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_modify_db_settings: Template | None, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[None]:
     """Async tests leave connections in asgiref's threads, and killed children theirs; the test database outlives none."""
+    with django_db_blocker.unblock():
+        if django_db_modify_db_settings:
+            django_db_modify_db_settings.keep()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty())
         yield
