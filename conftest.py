@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,12 @@ from voiceplatform.lib import broker
 from voiceplatform.settings.storages import PURPOSES
 
 _numbers = count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One more than there are cores: many tests wait while speech goes by in real time."""
+    return (yield) + 1
 
 
 @pytest.fixture(scope="session")
