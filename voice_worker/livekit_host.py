@@ -14,6 +14,7 @@ from livekit.agents.ipc.proc_pool import ProcPool
 
 from calls.telephony.names import AGENT_NAME
 from voice_worker import livekit_job
+from voice_worker.duties import endlessly
 from voice_worker.heartbeat import Heartbeat
 from voice_worker.job_process import prepare_forkserver
 from voice_worker.receiving import FULL
@@ -64,7 +65,7 @@ async def _serve(drain_s: float) -> None:
     server = _server(slots=slots, host_id=str(host_id))
     servers.append(server)
     server.on("worker_registered", lambda *_: logger.info("the host takes calls", slots=slots, host_id=str(host_id)))
-    duties = [asyncio.create_task(heart.run()), asyncio.create_task(_sweep(spool))]
+    duties = [asyncio.create_task(endlessly(duty)) for duty in (heart.run, partial(_sweep, spool))]
     try:
         await _run_until_stopped(server, drain_s=drain_s, heart=heart)
     finally:

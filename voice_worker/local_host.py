@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import redis.asyncio
@@ -21,6 +20,7 @@ from calls.services.ending import end_call
 from calls.services.local_queue import take_local_calls
 from calls.wakeups import LOCAL_CALLS
 from voice_worker.database import in_database
+from voice_worker.duties import endlessly
 from voice_worker.entrypoint import Job
 from voice_worker.heartbeat import Heartbeat
 from voice_worker.job_process import JobProcess, warm_up
@@ -65,7 +65,7 @@ class LocalHost:
         await self._register()
         duties = [self._heart.run, self._listen, self._sweep, self._kill_overdue]
         duties += [self._limit_memory] if settings.VP_JOB_MEMORY_MB else []
-        tasks = [asyncio.create_task(_endlessly(duty)) for duty in duties]
+        tasks = [asyncio.create_task(endlessly(duty)) for duty in duties]
         logger.info("the host takes calls", slots=sum(self._slots.values()), host_id=str(self._heart.host_id))
         try:
             await self._take_until_stopped()
@@ -226,13 +226,3 @@ async def _any(*events: asyncio.Event, timeout_s: float) -> None:
     await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
-
-
-async def _endlessly(duty: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """A host that no longer beats or hands in, but takes calls, would be worse than one that tries again."""
-    while True:
-        try:
-            await duty()
-        except Exception:
-            logger.exception("a duty of the host failed and begins anew")
-        await asyncio.sleep(_RECONNECT_S)

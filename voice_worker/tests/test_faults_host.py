@@ -16,10 +16,12 @@ from django.core.files.storage import storages
 from django.db import connection, connections
 
 from calls.clock import database_now
-from calls.models import SweepRun, WorkerHost
+from calls.models import Call, SweepRun, WorkerHost
+from calls.services.commands import request_hang_up
 from calls.services.sweeps import sweep
 from tenants.models import Tenant
-from voice_worker import heartbeat, local_host
+from tenants.scope import tenant_scope
+from voice_worker import duties, heartbeat, livekit_host, local_host
 from voice_worker.journal_file import NAME
 from voice_worker.spool import Spool
 from voice_worker.tests.calling import stored
@@ -99,6 +101,18 @@ def test_a_job_that_uses_too_much_memory_is_killed(caller_tenant: Tenant, start_
     assert WorkerHost.objects.get().versions["livekit-agents"]
 
 
+def test_a_job_that_does_not_take_a_hang_up_is_killed(caller_tenant: Tenant, start_host: Start) -> None:
+    host, call_id = start_host(VP_TIMERS_PERCENT="20"), place(caller_tenant)
+    in_conversation(call_id, caller_tenant, turns=1)
+    job = host.job()
+    job.suspend()
+    with tenant_scope(caller_tenant):
+        request_hang_up(Call.objects.get(pk=call_id))
+    until(lambda: not job.is_running(), timeout_s=15)
+    until(lambda: stored(call_id, caller_tenant, ending) == ("ended", "canceled", "canceled_by_user"), timeout_s=HANDS_IN_S)
+    assert host.is_alive()
+
+
 def test_chats_have_places_of_their_own(caller_tenant: Tenant, start_host: Start) -> None:
     start_host()
     in_conversation(place(caller_tenant), caller_tenant, turns=1)
@@ -173,17 +187,53 @@ def test_a_call_that_ends_while_the_database_is_away_is_handed_in_as_it_ended(
     assert host.is_alive()
 
 
-async def test_a_host_goes_on_beating_after_a_surprise(caller_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_host, "_RECONNECT_S", 0.1)
-    monkeypatch.setattr(local_host, "warm_up", lambda: None)
+@pytest.fixture
+def surprised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails a host at its first beat."""
+    monkeypatch.setattr(duties, "AGAIN_S", 0.1)
     monkeypatch.setattr(heartbeat, "BEAT_S", 0.2)
     surprises = iter([OSError("the disk did not answer")])
     monkeypatch.setattr(Spool, "waiting", lambda _: [] if (error := next(surprises, None)) is None else fail(error))
+
+
+async def test_a_host_goes_on_beating_after_a_surprise(
+    caller_tenant: Tenant, surprised: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_host, "warm_up", lambda: None)
     host = local_host.LocalHost(calls=1, chats=1, drain_s=0.0)
     running = asyncio.create_task(host.run())
     await asyncio.to_thread(until, a_host_has_beaten, timeout_s=15)
     host.signal()
     await asyncio.wait_for(running, 10)
+
+
+class IdleServer:
+    """In the place of livekit-agents' server: it has no job."""
+
+    def __init__(self, **_: object) -> None:
+        self._closed = asyncio.Event()
+
+    def on(self, *_: object) -> None:
+        """Nothing happens."""
+
+    def rtc_session(self, *_: object, **__: object) -> None:
+        """Nobody asks for it."""
+
+    async def run(self) -> None:
+        await self._closed.wait()
+
+    async def aclose(self) -> None:
+        self._closed.set()
+
+
+async def test_a_host_on_a_livekit_server_goes_on_beating_after_a_surprise(
+    caller_tenant: Tenant, surprised: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(livekit_host, "AgentServer", IdleServer)
+    running = asyncio.create_task(livekit_host._serve(0.0))
+    await asyncio.to_thread(until, a_host_has_beaten, timeout_s=15)
+    running.cancel()
+    await asyncio.wait([running])
 
 
 def test_a_folder_that_is_removed_while_it_is_looked_at_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
