@@ -66,6 +66,15 @@ def test_the_agents_own_number_is_shown_unless_told_otherwise(line: Any) -> None
     assert place("+12025550145", from_number=line).number == line
 
 
+def test_a_number_whose_trunk_takes_no_calls_gives_way_to_another(line: Any) -> None:
+    agent = make_agent()
+    own = make_number(agent=agent)
+    SipTrunk.objects.filter(pk=own.grant.trunk_id).update(livekit_id="ST_2")
+    assert place(agent=agent).number == own
+    trunks.stop_trunk(trunk=own.grant.trunk, why="The carrier refuses us.")
+    assert place("+12025550144", agent=agent).number == line
+
+
 @pytest.mark.parametrize("change", ["released", "no_caller_id", "revoked"])
 def test_without_a_number_to_show_nothing_is_stored(line: Any, change: str) -> None:
     if change == "released":

@@ -9,12 +9,15 @@ from google.genai import types
 from livekit.agents import NOT_GIVEN, llm, stt, tts
 from livekit.plugins import elevenlabs, google, openai
 
+from agents.pipeline import VersionSettings
+from voice_worker.pipeline import build_stages
 from voice_worker.providers import elevenlabs as eleven_builders
 from voice_worker.providers import google as google_builders
 from voice_worker.providers import local, registry
 from voice_worker.providers import openai as openai_builders
 from voice_worker.providers.base import ProviderConfigError, StageSettings
 from voice_worker.providers.local_llm import LocalLLM
+from voice_worker.providers.local_tts import LocalTTS
 
 CHIRP = "en-US-Chirp3-HD-Charon"
 
@@ -143,6 +146,24 @@ async def test_fallbacks_stand_behind_the_first_choice() -> None:
     assert isinstance(ears, stt.FallbackAdapter)
     for part in (*voice._tts_instances, *ears._stt_instances, voice, ears):
         await part.aclose()
+
+
+async def test_the_fallbacks_an_agent_names_are_built() -> None:
+    cloud, behind = {"provider": "elevenlabs", "model": "m"}, {"fallback_provider": "local", "fallback_model": "piper"}
+    chosen = {
+        "brain": {"provider": "google", "model": "m", "fallback_provider": "openai", "fallback_model": "gpt-6-luna"},
+        "hearing": {**cloud, **behind, "fallback_model": "whisper-base"},
+        "speaking": {**cloud, "voice": "v" * 20, **behind, "fallback_voice": "joe"},
+    }
+    built = await build_stages(VersionSettings.model_validate(chosen))
+    assert isinstance(built.llm, llm.FallbackAdapter)
+    assert isinstance(built.stt, stt.FallbackAdapter)
+    assert isinstance(built.tts, tts.FallbackAdapter)
+    assert isinstance(built.llm._llm_instances[1], openai.LLM)
+    assert isinstance(built.tts._tts_instances[1], LocalTTS)
+    for part in (*built.stt._stt_instances, *built.tts._tts_instances):
+        await part.aclose()
+    await built.aclose()
 
 
 def test_an_unknown_provider_is_answered_with_the_known() -> None:
