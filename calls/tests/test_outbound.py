@@ -145,6 +145,14 @@ def test_the_gates_are_asked_again_before_the_ring(line: Any) -> None:
     assert Call.objects.get().status == "dispatched"
 
 
+def test_a_trunk_that_was_stopped_meanwhile_rings_nobody(line: Any) -> None:
+    call = claimed(place())
+    trunks.stop_trunk(trunk=line.grant.trunk, why="The carrier refuses us.")
+    refused = begin_dialing(call_id=call.pk, job_id="job")
+    assert isinstance(refused, NotDialed)
+    assert (refused.disposition, refused.reason) == ("failed", "trunk_stopped")
+
+
 def test_somebody_elses_job_does_not_dial(line: Any) -> None:
     call = claimed(place())
     assert isinstance(begin_dialing(call_id=call.pk, job_id="another"), NotDialed)
