@@ -311,6 +311,16 @@ def test_sweeps_serve_every_tenant(make_tenant: Callable[..., Tenant]) -> None:
     assert sweeps.sweep(now=database_now() + seconds(21)).requeued == 2
 
 
+def test_a_round_ends_what_nobody_else_ends(make_call: Make) -> None:
+    make_call(kind="web", status="dispatched", job_id="")
+    unheeded, overtime = (make_call(kind="web", status="in_progress") for _ in range(2))
+    request_hang_up(unheeded)
+    done = sweeps.sweep(now=database_now() + seconds(50))
+    assert (done.unclaimed, done.unheeded, done.overtime) == (1, 1, 0)
+    assert overtime.answered_at
+    assert sweeps.sweep(now=overtime.answered_at + seconds(overtime.max_duration_s + 61)).overtime == 1
+
+
 def test_a_host_that_was_killed_is_retired_after_an_hour(make_host: MakeHost) -> None:
     host = make_host()
     assert run(since=host.last_beat_at + timedelta(minutes=59), until=30).retired == 0
