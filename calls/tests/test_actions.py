@@ -162,7 +162,7 @@ def test_nobody_is_put_through_to_themselves(make_call: Make) -> None:
     target = create_target(name="Front desk", phone=call.phone)
     with pytest.raises(InvalidActionError, match="target_id"):
         request_action(call, Wanted(kind=Kind.TRANSFER, target=target))
-    with pytest.raises(InvalidActionError, match="^to: "):
+    with pytest.raises(InvalidActionError, match=r"^to: "):
         request_action(call, Wanted(kind=Kind.TRANSFER, to=call.phone))
 
 
