@@ -91,7 +91,7 @@ def test_who_comes_in_gets_a_page_that_talks_to_the_server_alone(
     assert (policy["default-src"], policy["connect-src"], policy["script-src"]) == ("'none'", "wss://live.example.com", "'self'")
     assert "no-store" in answer["Cache-Control"]
     assert answer["X-Frame-Options"] == "DENY"
-    assert page.count("<script") == 3
+    assert page.count("<script") == 4
     assert re.findall(r"<script(?![^>]*(?: src=|application/json))", page) == []
     assert 'style="' not in page
     assert "onclick" not in page
@@ -133,7 +133,7 @@ def test_another_tenants_call_is_not_steered(staff: Callable[..., Client], talki
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
     static = Path(__file__).resolve().parents[2] / "voiceplatform" / "static" / "voiceplatform"
-    for name in ("room.js", "room.css"):
+    for name in ("room.js", "playing.js", "talk.js", "room.css"):
         assert "://" not in (static / name).read_text()
 
 
