@@ -220,7 +220,7 @@ class _Run:
         async with asyncio.timeout(PREPARE_S):
             line = await self._connected(snapshot, clock, orders)
         later(closing, line.aclose)
-        if not snapshot.is_by_phone:
+        if not snapshot.is_with_a_person:
             await asyncio.wait({warming})
         return AnsweredCall(snapshot, stages=stages, line=line, clock=clock, records=self._records, folder=self._job.folder)
 

@@ -72,6 +72,11 @@ class CallSnapshot:
         return self.kind in (INBOUND, OUTBOUND)
 
     @property
+    def is_with_a_person(self) -> bool:
+        """Somebody is on the line who would wait in silence."""
+        return self.is_by_phone or self.kind == WEB
+
+    @property
     def is_chat(self) -> bool:
         """Nobody is heard: messages are written to and fro."""
         return self.kind == CHAT

@@ -84,14 +84,15 @@ async def test_a_shutdown_before_the_answer_ends_the_call_too(caller_tenant: Ten
     assert await asyncio.wait_for(run_call(job, ends=slow, stop=stop, stages=stages()), 10) == WORKER_SHUTDOWN
 
 
-async def test_who_has_taken_the_phone_does_not_wait_for_a_model_to_read(caller_tenant: Tenant) -> None:
-    def by_phone() -> Job:
+@pytest.mark.parametrize("kind", ["inbound", "web"])
+async def test_who_has_taken_the_phone_does_not_wait_for_a_model_to_read(caller_tenant: Tenant, kind: str) -> None:
+    def of_a_person() -> Job:
         job = make_job(caller_tenant)
         with tenant_scope(caller_tenant):
-            Call.objects.filter(pk=job.call_id).update(kind="inbound", transport="livekit", room="in-1")
+            Call.objects.filter(pk=job.call_id).update(kind=kind, transport="livekit", room=f"{kind}-1")
         return job
 
-    job = await sync_to_async(by_phone)()
+    job = await sync_to_async(of_a_person)()
     async with serve_llama() as reading:
         reading.answers = [Answer(text="…", waits_after=0)]
         async with talk(job, build=stages(llm=make_model(reading.url))) as (line, _):
