@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from agents import testing as agents_testing
 from agents.errors import InvalidSettingsError
 from agents.models import Agent, TransferTarget
 from agents.selectors import agents_using_target
@@ -49,16 +50,11 @@ def test_targets_that_are_off_or_gone_are_not_published(make_agent: Callable[...
     assert nobodys in told["transfer.targets.1"]
 
 
-def test_another_tenants_target_is_like_one_that_does_not_exist(
-    make_agent: Callable[..., Agent], make_tenant: Callable[..., Tenant], scope: Tenant
-) -> None:
-    other = make_tenant()
-    with tenant_scope(scope):
-        agent = make_agent(published=False, **handing_to())
-    with tenant_scope(other):
+def test_another_tenants_target_is_like_one_that_does_not_exist(make_tenant: Callable[..., Tenant]) -> None:
+    with tenant_scope(make_tenant()):
         theirs = make_target().public_id
-    with tenant_scope(scope):
-        save_draft(agent=agent, settings={**TEST_SETTINGS, **handing_to(theirs)["settings"]}, tools=TOOLS)
+    with tenant_scope(make_tenant()):
+        agent = agents_testing.make_agent(published=False, **handing_to(theirs))
         assert refused(agent) == {"transfer.targets.0": f"There is no target {theirs!r}. Take it out, or choose another one."}
 
 

@@ -96,6 +96,7 @@ def test_an_agents_settings_offer_the_tenants_targets(
     client: Client, house: House, target: TransferTarget, foreign: House
 ) -> None:
     with tenant_scope(foreign.tenant):
+        TenantLimits.objects.update(allowed_countries=["US"])
         create_target(name="Somebody else", phone="+12025550178")
     page = text(client.get(reverse("admin:agents_agent_change", args=[house.agent.pk])))
     assert f'value="{target.public_id}"' in page
