@@ -1,9 +1,11 @@
 """A call whose agent hands over: what is offered, said and written down."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from livekit.agents.llm import ChatContext, FunctionCallOutput
 
 from agents.models import TransferTarget
 from calls.models import Call
@@ -12,7 +14,7 @@ from tenants.models import Tenant, TenantLimits
 from tenants.scope import tenant_scope
 from voice_worker.entrypoint import Job
 from voice_worker.instructions import build_instructions
-from voice_worker.providers.constant import Rule, RuleLLM
+from voice_worker.providers.constant import Rule, RuleLLM, RuleStream
 from voice_worker.snapshot import load_snapshot
 from voice_worker.tests.calling import make_job, stages, stored, talk
 
@@ -52,12 +54,28 @@ def test_the_agent_is_told_whom_it_can_reach_and_no_numbers(caller_tenant: Tenan
     assert "PEOPLE YOU CAN" not in build_instructions(snapshot, tools=["end_call"], at=target.created_at).text
 
 
-async def test_where_there_is_no_telephone_the_agent_says_so(caller_tenant: Tenant, target: TransferTarget) -> None:
+class Told(RuleLLM):
+    """Notes what a tool told it."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        super().__init__(rules)
+        self.told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def chat(self, *, chat_ctx: ChatContext, **given: Any) -> RuleStream:
+        last = chat_ctx.items[-1] if chat_ctx.items else None
+        if isinstance(last, FunctionCallOutput) and not self.told.done():
+            self.told.set_result(last.output)
+        return super().chat(chat_ctx=chat_ctx, **given)
+
+
+async def test_where_there_is_no_telephone_the_agent_is_told_so(caller_tenant: Tenant, target: TransferTarget) -> None:
     job = await sync_to_async(job_for)(caller_tenant, target)
-    model = RuleLLM([Rule(hears="person", tool=TOOL, arguments=ASKED), Rule(hears="", say="Nobody can be reached from here.")])
+    model = Told([Rule(hears="person", tool=TOOL, arguments=ASKED)])
     async with talk(job, build=stages(hears=["A person, please."], llm=model)) as (line, _):
         await line.reply()
-        await line.ask()
+        await line.say()
+        async with asyncio.timeout(20):
+            assert "Nobody can be reached from here" in await model.told
     [(key, status, output)] = await sync_to_async(stored)(job.call_id, caller_tenant, tools_used)
     assert (key, status) == (TOOL, "refused")
     assert "Nobody can be reached from here" in output
