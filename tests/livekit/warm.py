@@ -45,12 +45,13 @@ class Handed:
     async def step(self, kind: str, *, seconds: float = 40) -> dict[str, Any]:
         """What is told of a step, once it is made."""
 
-        async def found() -> list[dict[str, Any]]:
+        def found() -> list[dict[str, Any]]:
             events = CallEvent.objects.filter(call=self.call, kind=kind).order_by("at")
-            told: list[dict[str, Any]] = await self.house.run(lambda: list(events.values_list("data", flat=True)))
-            return told
+            return list(events.values_list("data", flat=True))
 
-        return (await until(found, seconds=seconds))[-1]
+        told = await until(lambda: self.house.run(found), seconds=seconds)
+        last: dict[str, Any] = told[-1]
+        return last
 
     async def steps(self) -> list[str]:
         kinds = [kind for kind in await self.house.kinds(self.call) if kind.startswith("transfer_")]
