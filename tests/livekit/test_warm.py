@@ -15,7 +15,7 @@ TAKES, DECLINES, BUSY, MAILBOX, RINGS, LEAVES, QUEUE, SILENT = (f"+1202555015{n}
 BOOK = {
     "numbers": {
         CALLER: {"then": {"kind": "tone", "token": CALLERS}},
-        TAKES: presses("1", after_s=14),
+        TAKES: presses("1", after_s=24),
         DECLINES: presses("2", after_s=5),
         BUSY: {"outcome": "refuse", "status": 486, "text": "Busy Here", **QUICK},
         MAILBOX: {"then": {"kind": "voicemail"}, **QUICK},
