@@ -115,7 +115,7 @@ async def test_a_blind_one_is_put_through(carrier: Carrier, house: House, worker
     assert await house.ended(handed.call) == ("transferred", "put_through")
     moved = [(line["to"], line["status"]) for line in carrier.leg(to=OURS) if line["event"] == "transfer"]
     assert moved == [(BUSY, 486), (QUEUE, 200)]
-    await house.adds_up()
+    await handed.gone(OURS)
 
 
 @pytest.mark.parametrize(("key", "step", "phone"), [("5", "dialing", RINGS), ("7", "briefed", SILENT)])
@@ -124,6 +124,7 @@ async def test_a_caller_who_hangs_up_meanwhile(
 ) -> None:
     handed = await Handed.comes(house, carrier, key=key)
     await handed.step(f"transfer_{step}")
+    await handed.rings(phone)
     await carrier.do("hang_up", leg=carrier.leg(to=OURS)[0]["leg"])
     await handed.gone(phone)
     assert await house.ended(handed.call) == ("completed", "caller_hung_up")
@@ -136,6 +137,7 @@ async def test_a_worker_killed_before_the_join_takes_both_with_it(
 ) -> None:
     handed = await Handed.comes(house, carrier, key=key)
     await handed.step(f"transfer_{step}")
+    await handed.rings(phone)
     await house.breaks(worker.kill)
     await handed.gone(OURS, phone)
     assert await house.ended(handed.call) == LOST

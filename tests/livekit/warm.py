@@ -73,6 +73,11 @@ class Handed:
         rows = await self.house.run(lambda: list(Leg.objects.filter(call=self.call).order_by("started_at")))
         return [(leg.role, leg.end_reason, leg.answered_at is not None) for leg in rows]
 
+    async def rings(self, phone: str) -> None:
+        """Returns when this call's colleague rings, or has."""
+        await until(lambda: self.carrier.leg(to=phone)[0]["room"] == self.call.room if self.carrier.leg(to=phone) else False)
+        await until(lambda: "ringing" in self.carrier.events(to=phone))
+
     async def hears(self, phone: str, token: int, *, seconds: float = 20) -> None:
         await until(lambda: token in [line["token"] for line in self.tones(phone)], seconds=seconds)
 
