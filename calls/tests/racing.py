@@ -5,8 +5,9 @@ import subprocess
 import sys
 from typing import Any
 
+# Forked before anything is connected, so that the platform is loaded once for all of them.
 _PROGRAM = """
-import json, sys, django
+import json, multiprocessing, sys, django
 django.setup()
 from datetime import datetime, timedelta, UTC
 from uuid import UUID
@@ -16,13 +17,19 @@ from calls.services import claiming, commands, finalizing, hosts, journal, local
 from agents.models import Agent
 from tenants.scope import tenant_scope
 from django.db import connection
-connection.ensure_connection()
-number, given = int(sys.argv[1]), json.loads(sys.argv[2])
-print("ready", flush=True)
-sys.stdin.readline()
-def act():
+assert connection.connection is None
+processes, given = int(sys.argv[1]), json.loads(sys.argv[2])
+forking = multiprocessing.get_context("fork")
+at_once = forking.Barrier(processes)
+def act(number):
 {body}
-print("result " + json.dumps(act(), default=str), flush=True)
+def run(number):
+    connection.ensure_connection()
+    at_once.wait(60)
+    return json.dumps(act(number), default=str)
+with forking.Pool(processes) as pool:
+    for told in pool.map(run, range(processes), chunksize=1):
+        print("result " + told, flush=True)
 """
 
 
@@ -32,28 +39,9 @@ def race(
     """What each process returned. `body` is a function body; it sees `number` (from 0), `given` and the calls app."""
     program = _PROGRAM.format(body="\n".join(f"    {line}" for line in body.strip().splitlines()))
     env = env | {"DJANGO_SETTINGS_MODULE": settings, "LOG_LEVEL": "ERROR"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(number), json.dumps(given, default=str)],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(processes)
-    ]
-    for process in started:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return [_result(process) for process in started]
-
-
-def _result(process: subprocess.Popen[str]) -> Any:
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    (line,) = (line for line in out.splitlines() if line.startswith("result "))
-    return json.loads(line.removeprefix("result "))
+    command = [sys.executable, "-c", program, str(processes), json.dumps(given, default=str)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = [line.removeprefix("result ") for line in done.stdout.splitlines() if line.startswith("result ")]
+    assert len(told) == processes
+    return [json.loads(line) for line in told]
