@@ -22,8 +22,10 @@ _AFTER_MANY_WORDS_S: Final = 1.3
 _AFTER_DOUBT_S: Final = 2.0
 _HELLO_WORDS, _MANY_WORDS = 3, 10
 _WITHOUT_WORDS_S: Final = 1.5
+_BRIEF_S, _AFTER_BRIEF_S = 0.8, 2.0
 _LONE_BEEP_S: Final = 1.5
 _WORDS_COME_S: Final = 2.5
+_COUGH_S: Final = 0.5
 
 Kind = Literal["blocked", "screening", "menu", "voicemail", "unavailable", "person"]
 _DIGIT: Final = r"(?:\d|one|two|three|four|five|six|seven|eight|nine|zero|star|pound|hash)"
@@ -202,6 +204,8 @@ class Heard:
     """How long somebody spoke, all together."""
     longest_s: float = 0.0
     """The longest stretch without a pause."""
+    latest_s: float = 0.0
+    """The latest one."""
     quiet_s: float = 0.0
     """Since the last sound, or since the answer when there was none; 0 while somebody speaks."""
     beep: bool = False
@@ -220,7 +224,7 @@ def judge(heard: Heard, *, silence_s: float, longest_s: float = LONGEST_S) -> An
         return machine
     if heard.elapsed_s >= longest_s:
         return "uncertain"
-    if heard.awaits_words and heard.quiet_s < _WORDS_COME_S:
+    if _words_may_come(heard):
         return None
     if not heard.text:
         return _without_words(heard, silence_s=silence_s)
@@ -274,8 +278,16 @@ def _is_mailbox(text: str, certain: Collection[Kind]) -> bool:
 
 def _without_words(heard: Heard, *, silence_s: float) -> AnsweredBy | None:
     if heard.speech_s > 0:
-        return "uncertain" if heard.quiet_s >= max(silence_s, _WITHOUT_WORDS_S) else None
+        # As short as a hello that was not understood: whoever said it waits for an answer.
+        patience = min(silence_s, _AFTER_BRIEF_S) if heard.speech_s <= _BRIEF_S else silence_s
+        return "uncertain" if heard.quiet_s >= max(patience, _WITHOUT_WORDS_S) else None
     return "uncertain" if heard.quiet_s >= silence_s else None
+
+
+def _words_may_come(heard: Heard) -> bool:
+    """A sound as short as a cough, after words, may be one: nobody is held back by it."""
+    is_cough = bool(heard.text) and heard.latest_s <= _COUGH_S
+    return heard.awaits_words and not is_cough and heard.quiet_s < _WORDS_COME_S
 
 
 def _person(heard: Heard) -> AnsweredBy | None:

@@ -21,7 +21,7 @@ class OpeningEar:
         self._activity = VoiceActivity(hangover_s=_PAUSE_S)
         self._beeps, self._music = BeepDetector(), MusicDetector()
         self._since = self._last = self._clock.now()
-        self._speech_s = self._longest_s = 0.0
+        self._speech_s = self._longest_s = self._latest_s = 0.0
         self._beep = False
 
     def close(self) -> None:
@@ -31,8 +31,9 @@ class OpeningEar:
         if self._closed:
             return
         for span in self._activity.push(pcm, at):
-            self._speech_s += span.end - span.start
-            self._longest_s = max(self._longest_s, span.end - span.start)
+            self._latest_s = span.end - span.start
+            self._speech_s += self._latest_s
+            self._longest_s = max(self._longest_s, self._latest_s)
             self._last = max(self._last, span.end)
         self._music.push(pcm)
         self._beep |= self._beeps.push(pcm)
@@ -48,6 +49,7 @@ class OpeningEar:
             text=text,
             speech_s=self._speech_s + length,
             longest_s=max(self._longest_s, length),
+            latest_s=length or self._latest_s,
             quiet_s=max(0.0, now - max(self._last, current.end if current else 0.0)),
             beep=self._beep,
             music=self._music.is_on,

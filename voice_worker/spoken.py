@@ -263,8 +263,9 @@ class SpokenConversation(Conversation):
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
         if event.is_final and event.transcript:
             self._silence.caller_spoke()
-            words = self._filtered.take_words()
-            self.transcript.caller_heard(event.transcript, language=str(event.language or ""), words=words)
+            words, goes_on = self._filtered.take_words(), self._session.user_state == "speaking"
+            language = str(event.language or "")
+            self.transcript.caller_heard(event.transcript, language=language, words=words, goes_on=goes_on)
 
     def _on_pressed(self, keys: str) -> None:
         """Keys are an answer like words are, and also break in on the agent."""

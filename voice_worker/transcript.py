@@ -56,7 +56,7 @@ class Transcript:
         self._open: _CallerTurn | None = None
         self._speech_began: float | None = None
         self._recogniser_began: float | None = None
-        self._unheard = False
+        self._unheard = 0
         self._agent_began: tuple[int, float] | None = None
         self._agent_turns: list[_AgentTurn] = []
         self._unmatched: list[EarTurn] = []
@@ -75,7 +75,7 @@ class Transcript:
     @property
     def awaits_words(self) -> bool:
         """Whether the caller has spoken and it is not known yet what."""
-        return self._unheard
+        return self._unheard > 0
 
     def expect(self, handle: SpeechHandle, *, source: Source) -> None:
         """What this speech says is no reply."""
@@ -83,14 +83,16 @@ class Transcript:
         self._handles.append(handle)
 
     def caller_began(self) -> None:
-        self._speech_began, self._unheard, self._recogniser_began = self._clock.now(), True, None
+        self._unheard = min(self._unheard + 1, 2)
+        self._speech_began, self._recogniser_began = self._clock.now(), None
 
-    def caller_heard(self, text: str, *, language: str, words: Sequence[HeardWord] = ()) -> None:
-        """A stretch of the caller's speech is transcribed; more of the same turn may follow.
+    def caller_heard(self, text: str, *, language: str, words: Sequence[HeardWord] = (), goes_on: bool = False) -> None:
+        """A stretch of the caller's speech is transcribed; more of the same turn may follow, and does if the caller `goes_on`.
 
         The recogniser's clock is its own: its first word is taken to begin when the voice was heard.
         """
-        now, self._unheard = self._clock.now(), False
+        # A slow recogniser's words belong to the stretch before the one that goes on.
+        now, self._unheard = self._clock.now(), int(goes_on and self._unheard > 1)
         if self._open is None:
             self._open = _CallerTurn(sequence=self._take_number(), started_at=self._speech_began or now, ended_at=now)
             self.caller_said.append("")

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,31 @@ def test_silence_is_nobody_known() -> None:
 def test_a_sound_without_words_is_nobody_known() -> None:
     assert judge(Heard(speech_s=1, longest_s=1, quiet_s=2.9, elapsed_s=5), silence_s=3) is None
     assert judge(Heard(speech_s=1, longest_s=1, quiet_s=3.0, elapsed_s=5), silence_s=3) == "uncertain"
+
+
+def test_a_hello_that_was_not_understood_does_not_wait_as_long_as_silence() -> None:
+    assert judge(Heard(speech_s=0.4, longest_s=0.4, quiet_s=1.9, elapsed_s=3), silence_s=3) is None
+    assert judge(Heard(speech_s=0.4, longest_s=0.4, quiet_s=2.0, elapsed_s=3), silence_s=3) == "uncertain"
+
+
+def test_a_cough_after_the_hello_holds_nobody_back() -> None:
+    coughed = Heard(text="Hello?", speech_s=0.9, longest_s=0.5, latest_s=0.4, elapsed_s=3, awaits_words=True)
+    assert judge(replace(coughed, quiet_s=0.6), silence_s=3) is None
+    assert judge(replace(coughed, quiet_s=0.7), silence_s=3) == HUMAN
+
+
+def test_words_that_go_on_after_the_hello_are_waited_for_within_bounds() -> None:
+    goes_on = Heard(text="This is Bob.", speech_s=2, longest_s=1.2, latest_s=1.2, elapsed_s=4, awaits_words=True)
+    assert judge(replace(goes_on, quiet_s=2.4), silence_s=3) is None
+    assert judge(replace(goes_on, quiet_s=2.5), silence_s=3) == HUMAN
+    told = replace(goes_on, text="This is Bob. Please leave a message.", quiet_s=0.1, awaits_words=False)
+    assert judge(told, silence_s=3) == VM
+
+
+def test_the_words_of_a_short_hello_are_waited_for() -> None:
+    hello = Heard(speech_s=0.4, longest_s=0.4, latest_s=0.4, elapsed_s=3, awaits_words=True)
+    assert judge(replace(hello, quiet_s=2.4), silence_s=3) is None
+    assert judge(replace(hello, quiet_s=2.5), silence_s=3) == "uncertain"
 
 
 def test_music_is_waited_for_until_nobody_would() -> None:

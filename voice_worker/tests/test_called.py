@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from livekit.agents import stt
 
 from calls.models import Call
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from voice_worker.entrypoint import Job
+from voice_worker.providers.constant import ConstantSTT
 from voice_worker.simulation.carrier.sounds import beep
 from voice_worker.tests.calling import make_job, stages, stored, talk
 
@@ -63,6 +65,42 @@ async def test_a_person_is_greeted_after_the_hello(caller_tenant: Tenant) -> Non
         ("caller", "What time do you open?"),
         ("agent", "We open at nine."),
     ]
+
+
+class LateSTT(ConstantSTT):
+    """Its words come so long after they were said."""
+
+    def __init__(self, texts: Sequence[str], *, late_s: float) -> None:
+        super().__init__(texts)
+        self._late_s = late_s
+
+    async def _recognize_impl(self, *args: Any, **given: Any) -> stt.SpeechEvent:
+        heard = await super()._recognize_impl(*args, **given)
+        await asyncio.sleep(self._late_s)
+        return heard
+
+
+async def test_a_cough_after_the_hello_holds_nobody_back(caller_tenant: Tenant) -> None:
+    job = await sync_to_async(outbound)(caller_tenant)
+    async with talk(job, build=stages(stt=LateSTT(["Hello?", ""], late_s=0.4))) as (line, _):
+        await line.say(0.6)
+        await asyncio.sleep(0.5)
+        over = await line.say(0.3)
+        await line.reply()
+        assert line.replies[0] - over < 2.5, "the greeting takes 0.8 s"
+    assert (await told(job, caller_tenant))[0] == "human"
+
+
+async def test_words_that_go_on_after_late_ones_are_waited_for(caller_tenant: Tenant) -> None:
+    job = await sync_to_async(outbound)(caller_tenant)
+    async with talk(job, build=stages(stt=LateSTT(["This is Bob.", VOICEMAIL], late_s=1.2))) as (line, running):
+        await line.say(0.6)
+        await asyncio.sleep(0.5)
+        await line.say(1.5)
+        await running
+    who, _, reason, said = await told(job, caller_tenant)
+    assert (who, reason) == ("machine_vm", "voicemail")
+    assert [speaker for speaker, _ in said] == ["caller"]
 
 
 async def test_whoever_says_nothing_is_greeted_all_the_same(caller_tenant: Tenant) -> None:
