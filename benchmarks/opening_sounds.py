@@ -56,13 +56,17 @@ async def spoken_openings(speaking: Speaking, *, folder: Path, takes: int) -> li
     kept, made = KeptSpeech(speaking, folder), list[Opening]()
     for half in ("tuned", "held out"):
         for index, (is_, text) in enumerate(texts(half)):
-            for take in range(takes):
-                voice, speed = VOICES[(index + take) % len(VOICES)]
-                parts = await _said(kept, text, voice=voice, speed=speed)
-                if is_ == VM and promises_tone(text):
-                    parts += [_BEEP_AFTER_S, _beep(index + take)]
-                made.append(_composed(half, is_, text, how=f"{voice} × {speed:g}", parts=parts))
+            made += [await spoken_opening(kept, is_, text, half=half, take=index + take) for take in range(takes)]
     return made + [opening async for opening in _sounds(kept)]
+
+
+async def spoken_opening(kept: KeptSpeech, is_: str, text: str, *, half: Half, take: int) -> Opening:
+    """An opening in one of the voices; a mailbox that promises a tone gives one."""
+    voice, speed = VOICES[take % len(VOICES)]
+    parts = await _said(kept, text, voice=voice, speed=speed)
+    if is_ == VM and promises_tone(text):
+        parts += [_BEEP_AFTER_S, _beep(take)]
+    return _composed(half, is_, text, how=f"{voice} × {speed:g}", parts=parts)
 
 
 async def _said(kept: KeptSpeech, text: str, *, voice: str, speed: float) -> list[float | Int16Array]:
