@@ -47,7 +47,7 @@ def hand_over(network: Network, number: PhoneNumber, *, key: str, phone: str) ->
     asked = {"caller": CALLER, "called": number.phone, "seconds": 90.0}
     actor = json.dumps({"kind": "presses", "digits": key, "after_s": 4, "then": {"kind": "tone", "token": CALLERS}})
     [made] = asyncio.run(network.carrier.do("call", actor=actor, **asked))
-    room = network.carrier.legs()[made["leg"]][0]["room"]
+    room = next(line["room"] for line in network.carrier.legs()[made["leg"]] if line.get("room"))
     joined = wait_for(lambda: _joined_at(network, room), seconds=60, what="the join")
     time.sleep(_TALK_S)
     asyncio.run(network.carrier.do("hang_up"))
