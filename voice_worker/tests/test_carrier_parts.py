@@ -54,7 +54,7 @@ def test_the_built_in_book_has_an_outcome_for_every_kind():
     assert book.entry("+12025550101").status == 486
     assert (book.entry("+12025559999").outcome, book.entry("+12025559999").status) == ("refuse", 404)
     kinds = {entry.then.kind for entry in book.numbers.values()}
-    assert kinds == {"silence", "tone", "recording", "voicemail", "menu", "screening", "persona"}
+    assert kinds == {"silence", "tone", "recording", "voicemail", "menu", "presses", "screening", "persona"}
     assert {entry.outcome for entry in book.numbers.values()} == {"answer", "refuse", "rings_out", "at_cancel"}
 
 
