@@ -177,9 +177,9 @@ HAND_OVER = ToolSpec(
     when='when the caller asks for a person or cannot be helped. Say in summary what it is about; target "" for the usual one.',
     cues=r"\b(person|human|somebody|someone|real|agent|operator|speak|talk|transfer|connect|manager|complain|complaint|help)\b",
     example=ToolExample(
-        caller="I want to talk to a real person about my bill.",
+        caller="I want to talk to a real person, I have a question about my bill.",
         say="",
-        slots={"reason": "asked_for_a_person", "target": "", "summary": "The caller has a question about their bill."},
+        slots={"reason": "asked_for_a_person", "target": "", "summary": "a question about my bill"},
     ),
 )
 _AROUND_HOLD_S = 60.0

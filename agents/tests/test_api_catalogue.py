@@ -57,7 +57,8 @@ def test_tools_say_whether_the_tenant_may_use_them(api, stranger, tenant):
     with tenant_scope(tenant):
         set_feature(key=TAKE_MESSAGE.feature_key, enabled=False)
     enabled = [{tool["key"]: tool["enabled"] for tool in entries(client, "tools")} for client in (api, stranger)]
-    always = {"end_call": True, "press_digits": True, "pause_recording": True, "resume_recording": True}
+    keys = ("end_call", "press_digits", "pause_recording", "resume_recording", "hand_over_to_person")
+    always = dict.fromkeys(keys, True)
     assert enabled == [{**always, "take_message": False}, {**always, "take_message": True}]
 
 

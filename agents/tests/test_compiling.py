@@ -12,6 +12,7 @@ from agents.models import Agent, AgentVersion
 from agents.pipeline import VersionSettings
 from agents.services import compile_version, save_draft, start_draft
 from agents.testing import TEST_SETTINGS
+from agents.transfers import TransferPolicy
 from tenants.models import Tenant
 
 MakeAgent = Callable[..., Agent]
@@ -24,8 +25,9 @@ def digest(compiled: dict[str, Any]) -> str:
 def test_a_published_version_compiles_to_what_was_stored(make_agent: MakeAgent, scope: Tenant) -> None:
     agent = make_agent(name="Ava", tools={"take_message": {}, "end_call": {}})
     compiled = compile_version(agent.published_version)
-    assert compiled == agent.published_version.compiled
-    assert compiled.keys() == {"schema", "agent", "version", "tenant", "settings", "default_variables", "tools"}
+    stored = agent.published_version.compiled
+    assert compiled == {**stored, "transfer": TransferPolicy().model_dump(mode="json")}
+    assert stored.keys() == {"schema", "agent", "version", "tenant", "settings", "default_variables", "tools"}
     assert compiled["agent"] == {"id": str(agent.pk), "name": "Ava"}
     assert compiled["tenant"] == {"id": str(scope.pk), "name": scope.name, "timezone": scope.timezone, "currency": "USD"}
     assert compiled["tools"] == [{"key": "end_call", "config": {}}, {"key": "take_message", "config": {}}]

@@ -217,5 +217,6 @@ def test_tools_are_checked_against_the_catalogue() -> None:
         validate_tools({"fly": {}, "end_call": {"loudly": True}})
     assert caught.value.errors == {
         "tools.end_call.loudly": "There is no such setting.",
-        "tools.fly": "There is no tool 'fly'. Known: end_call, press_digits, take_message, pause_recording, resume_recording.",
+        "tools.fly": "There is no tool 'fly'. Known: end_call, press_digits, take_message, pause_recording, resume_recording, "
+        "hand_over_to_person.",
     }

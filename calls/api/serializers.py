@@ -195,9 +195,8 @@ class WebEntrySerializer(StrictSerializer):
 
 class PlacedCallSerializer(CallSerializer):
     web = WebEntrySerializer(
-        read_only=True,
-        allow_null=True,
-        help_text="Of a web call, in this answer alone: one that repeats it by Idempotency-Key has null, as other kinds do.",
+        required=False,
+        help_text="Of a web call, in this answer alone: one that repeats it by Idempotency-Key has none, as other kinds.",
     )
 
 

@@ -84,10 +84,11 @@ class CallViewSet(CallRecordsMixin, ListMixin, ResourceViewSet):
         """A test key makes test calls only. Simulated calls need no telephone: a persona calls the agent. A web call waits for
         the browser you give `web` to, and is canceled when none has joined in ten minutes; who joins hears the agent at once."""
         placed = self._place(request)
-        call, entry = placed.data, None
+        call = placed.data
         if call["kind"] == Call.Kind.WEB and REPLAYED not in placed:
-            entry = shapes.WebEntrySerializer(let_in(self.row(self.rows(), self.prefix, call["id"]))).data
-        return Response({**call, "web": entry}, status=201, headers=replay_headers(placed))
+            entry = let_in(self.row(self.rows(), self.prefix, call["id"]))
+            call = {**call, "web": shapes.WebEntrySerializer(entry).data}
+        return Response(call, status=201, headers=replay_headers(placed))
 
     @idempotent
     def _place(self, request: Request) -> Response:

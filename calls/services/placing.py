@@ -102,8 +102,7 @@ def plan_call(
         not_before=times.not_before,
         not_after=times.not_after,
     )
-    if kind is Kind.WEB:
-        call.room = f"{WEB_PREFIX}{call.pk.hex}"
+    call.room = f"{WEB_PREFIX}{call.pk.hex}" if kind is Kind.WEB else ""
     return Plan(call=call, body=body)
 
 

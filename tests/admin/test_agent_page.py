@@ -31,7 +31,7 @@ def url_of(agent: Agent, name: str = "change") -> str:
 
 def filled_in(version: AgentVersion, **changes: Any) -> dict[str, Any]:
     """What a browser sends for the settings form."""
-    form = console_form(VersionSettings, choices=catalogue.form_choices())(initial=version.settings)
+    form = console_form(VersionSettings, choices={**catalogue.form_choices(), "transfer.targets": list})(initial=version.settings)
     sent: dict[str, Any] = {"note": "Changed in a test"}
     for field in form:
         value = field.value()

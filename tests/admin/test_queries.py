@@ -53,6 +53,7 @@ def fill(make_member: Callable[..., Membership]) -> Fill:
                 begin_import(kind=LEADS, file=BytesIO(f"phone\n{phone}".encode()))
                 make_number(agent=call.agent)
                 make_account()
+                TenantLimits.objects.update(allowed_countries=["US"])
                 create_target(name=f"Target {TransferTarget.objects.count()}", phone=f"+1212555012{number % 10}")
                 create_window(window=CallingWindow(starts_at=time(9), ends_at=time(18)))
 

@@ -31,7 +31,7 @@ from calls.testing import make_account, make_call, make_number, make_trunk
 from integrations.services.deliveries import send_test
 from integrations.services.endpoints import create_endpoint
 from tenants.jobs import LEADS
-from tenants.models import TenantModel
+from tenants.models import TenantLimits, TenantModel
 from tenants.services.api_keys import create_key
 from tenants.services.jobs import create_job
 from voiceplatform.api.urls import router
@@ -170,8 +170,13 @@ def a_number(body: Any = None) -> Callable[[], Asked]:
     return lambda: ({"id": make_number().public_id}, body)
 
 
+def a_new_target() -> Asked:
+    TenantLimits.objects.update(allowed_countries=["US"])
+    return {}, {"name": "Front desk", "phone": PHONE}
+
+
 def a_target(body: Any = None) -> Callable[[], Asked]:
-    return lambda: ({"id": create_target(name="Front desk", phone=PHONE).public_id}, body)
+    return lambda: ({"id": create_target(**a_new_target()[1]).public_id}, body)
 
 
 def an_account(body: Any = None) -> Callable[[], Asked]:
@@ -286,7 +291,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("DELETE", "numbers/{id}"): Row("numbers:write", a_number()),
     ("POST", "numbers/{id}/rotate_hook_secret"): Row("numbers:write", a_number()),
     ("GET", "transfer_targets"): Row("agents:read"),
-    ("POST", "transfer_targets"): Row("agents:publish", sends({"name": "Front desk", "phone": PHONE})),
+    ("POST", "transfer_targets"): Row("agents:publish", a_new_target),
     ("GET", "transfer_targets/{id}"): Row("agents:read", a_target()),
     ("PATCH", "transfer_targets/{id}"): Row("agents:publish", a_target({"enabled": False})),
     ("DELETE", "transfer_targets/{id}"): Row("agents:publish", a_target()),
