@@ -192,6 +192,7 @@ async def test_a_caller_nobody_answers_gives_up(carrier: Carrier, ours):
     assert carrier.events(to=ours) == ["invite", "ringing", "end"]
 
 
+@pytest.mark.usefixtures("livekit")
 async def test_a_number_without_a_route(carrier: Carrier):
     [result] = await carrier.do("call", caller="+12025550002", called="+12025558888")
     assert result["leg"] == ""
