@@ -71,6 +71,17 @@ class HoursSerializer(StrictSerializer):
         return {**given, "starts_at": f"{given['starts_at']:%H:%M}", "ends_at": ends_at}
 
 
+def hours_field(when: str) -> serializers.ListField:
+    """The spans of a week; `when` says what they are for."""
+    told = f"{when} Empty: always. A change replaces all of them."
+    return serializers.ListField(child=HoursSerializer(), default=list, max_length=MOST_HOURS, help_text=told)
+
+
+def clock_field() -> serializers.CharField:
+    told = "The clock the hours are read on, e.g. America/Chicago; empty: the account's."
+    return serializers.CharField(max_length=64, default="", allow_blank=True, validators=[validate_timezone], help_text=told)
+
+
 class NumberSerializer(StrictSerializer):
     id = PublicIdField(PhoneNumber.public_prefix, source="pk", read_only=True)
     phone = PhoneField(help_text="With country code, e.g. +12125550123. It cannot be changed.")
@@ -80,19 +91,8 @@ class NumberSerializer(StrictSerializer):
     trunk_id = TrunkField(SipTrunk.public_prefix, source="grant", help_text="The trunk its calls take: trk_….")
     agent_id = AgentField(source="agent", help_text="Answers: agt_…. Null: callers hear that nobody is available.")
     is_caller_id = serializers.BooleanField(default=True, help_text="Outbound calls may show it.")
-    timezone = serializers.CharField(
-        max_length=64,
-        default="",
-        allow_blank=True,
-        validators=[validate_timezone],
-        help_text="The clock the hours are read on, e.g. America/Chicago; empty: the account's.",
-    )
-    hours = serializers.ListField(
-        child=HoursSerializer(),
-        default=list,
-        max_length=MOST_HOURS,
-        help_text="When it is open. Empty: always. A change replaces all of them.",
-    )
+    timezone = clock_field()
+    hours = hours_field("When it is open.")
     closed_action = serializers.ChoiceField(
         choices=PhoneNumber.Closed.choices, default=PhoneNumber.Closed.AGENT, help_text="What happens outside the hours."
     )

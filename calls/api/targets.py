@@ -15,14 +15,12 @@ from agents.models.target import LONGEST_NAME
 from agents.transfers import RINGS_S
 from calls.api import errors as _errors  # noqa: F401 - registers what they mean
 from calls.api.filters import FlagFilter
-from calls.api.numbers_serializers import HoursSerializer
+from calls.api.numbers_serializers import clock_field, hours_field
 from calls.api.people import LockedMixin
 from calls.api.people_serializers import PhoneField
 from calls.services import targets
-from calls.services.hours import MOST_HOURS
 from tenants.api.idempotency import idempotent
 from tenants.api.resources import ListMixin, ResourceViewSet, RetrieveMixin, etag_headers
-from tenants.models.tenant import validate_timezone
 from voiceplatform.lib.api.fields import PublicIdField, StrictSerializer
 
 READ, WRITE = "agents:read", "agents:publish"
@@ -72,19 +70,8 @@ class TransferTargetSerializer(StrictSerializer):
     )
     ring_s = serializers.IntegerField(min_value=5, max_value=60, default=RINGS_S, help_text="Then the next one is tried.")
     priority = serializers.IntegerField(min_value=0, max_value=1000, default=100, help_text="Lower ones are tried first.")
-    hours = serializers.ListField(
-        child=HoursSerializer(),
-        default=list,
-        max_length=MOST_HOURS,
-        help_text="When somebody is there. Empty: always. A change replaces all of them.",
-    )
-    timezone = serializers.CharField(
-        max_length=64,
-        default="",
-        allow_blank=True,
-        validators=[validate_timezone],
-        help_text="The clock the hours are read on, e.g. America/Chicago; empty: the account's.",
-    )
+    hours = hours_field("When somebody is there.")
+    timezone = clock_field()
     enabled = serializers.BooleanField(default=True, help_text="Off: no call is handed to it.")
     created_at = serializers.DateTimeField(read_only=True)
 
