@@ -207,7 +207,7 @@ class Heard:
     latest_s: float = 0.0
     """The latest one."""
     quiet_s: float = 0.0
-    """Since the last sound, or since the answer when there was none; 0 while somebody speaks."""
+    """Of the sound that arrived, since the last speech in it, or all of it where there was none; 0 while somebody speaks."""
     beep: bool = False
     music: bool = False
     elapsed_s: float = 0.0

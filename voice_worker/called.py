@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -191,5 +192,6 @@ class CalledConversation(SpokenConversation):
         self._ear.start_again()
 
     def _note(self, who: AnsweredBy) -> None:
-        logger.info("the call was answered", by=who)
+        heard = replace(self._heard(), text="")
+        logger.info("the call was answered", by=who, words=len(self._text.split()), heard=heard)
         self._records.append({"op": "answered_by", "who": who, "at": datetime.now(UTC).isoformat()})

@@ -20,7 +20,9 @@ class OpeningEar:
         """Forget what was heard; times count from now."""
         self._activity = VoiceActivity(hangover_s=_PAUSE_S)
         self._beeps, self._music = BeepDetector(), MusicDetector()
-        self._since = self._last = self._clock.now()
+        self._since = self._clock.now()
+        self._last: float | None = None
+        self._until = self._since
         self._speech_s = self._longest_s = self._latest_s = 0.0
         self._beep = False
 
@@ -30,6 +32,9 @@ class OpeningEar:
     def caller_frame(self, pcm: Int16Array, at: float) -> None:
         if self._closed:
             return
+        self._until = max(self._until, at)
+        if self._last is None:
+            self._last = at
         for span in self._activity.push(pcm, at):
             self._latest_s = span.end - span.start
             self._speech_s += self._latest_s
@@ -43,16 +48,17 @@ class OpeningEar:
 
     def heard(self, text: str, *, awaits_words: bool) -> Heard:
         """With the words known so far."""
-        now, current = self._clock.now(), self._activity.current()
+        current = self._activity.current()
+        last = max(current.end if current else 0.0, self._until if self._last is None else self._last)
         length = current.end - current.start if current else 0.0
         return Heard(
             text=text,
             speech_s=self._speech_s + length,
             longest_s=max(self._longest_s, length),
             latest_s=length or self._latest_s,
-            quiet_s=max(0.0, now - max(self._last, current.end if current else 0.0)),
+            quiet_s=max(0.0, self._until - last),
             beep=self._beep,
             music=self._music.is_on,
-            elapsed_s=now - self._since,
+            elapsed_s=self._clock.now() - self._since,
             awaits_words=awaits_words,
         )
