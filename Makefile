@@ -31,7 +31,7 @@ test: $(VENV)/installed-dev ## Run the tests on a PostgreSQL and Valkey of their
 	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow and not contract and not livekit" $(ARGS)
 
 test-slow: $(VENV)/installed-dev ## Run the tests that speak and think for real
-	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -m slow $(ARGS)
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m pytest -q -rR -m slow --reruns 1 $(ARGS)
 
 test-contract: $(VENV)/installed-dev ## Send the API what its OpenAPI document allows, and what not
 	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m contract $(ARGS)
@@ -43,7 +43,7 @@ livekit-client: $(VENV)/installed ## Fetch LiveKit's program for browsers with n
 	@$(PY) -m voiceplatform.embedded.livekit.fetch_client
 
 test-livekit: $(VENV)/installed-dev livekit-server ## Run the tests on a real LiveKit server with the simulated carrier
-	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off VP_REQUIRE_LIVEKIT=1 VP_TIMERS_PERCENT=20 $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -m livekit $(ARGS)
+	@VP_HOME=$(TEST_HOME) VP_POSTGRES_FSYNC=off VP_REQUIRE_LIVEKIT=1 VP_TIMERS_PERCENT=20 $(PY) manage.py dev --only postgres,valkey -- $(PY) -m pytest -q -rR -m livekit $(ARGS)
 
 bench: $(VENV)/installed-dev ## Measure, e.g. make bench ARGS="session_cpu" or ARGS="conversation --runs 2"
 	@VP_HOME=$(CURDIR)/.vp-bench $(PY) manage.py dev --only postgres,valkey,brain,speech -- $(PY) -m benchmarks.$(or $(ARGS),session_cpu)

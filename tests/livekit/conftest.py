@@ -28,9 +28,12 @@ VALUES = {name: os.environ[name] for name in ("PATH", "LIVEKIT_SERVER_BIN") if n
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Calls in real time get a second attempt on a machine that was too busy; whatever a fault does has to be right each time."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.livekit)
+            if not item.path.name.startswith("test_faults"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")

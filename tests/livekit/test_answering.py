@@ -35,7 +35,7 @@ MACHINES = {
     "voicemail_message": "Hello, this is a message of some length.",
     "on_menu": "continue",
     "introduction": "This is Ava, about your order.",
-    "silence_after_answer_s": 2,
+    "silence_after_answer_s": 4,
 }
 
 
