@@ -24,8 +24,9 @@ from calls.services.hosts import register_host
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tenants.services.tenants import create_tenant
-from voice_worker.audio import CallClock, CallEnds
+from voice_worker.audio import CallClock
 from voice_worker.entrypoint import Append, Job, Observer, run_call
+from voice_worker.line import CallEnds
 from voice_worker.outcome import Outcome
 from voice_worker.pipeline import Stages, StagesBuilder
 from voice_worker.providers.constant import ConstantSTT, Rule, RuleLLM, ToneTTS

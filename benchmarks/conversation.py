@@ -24,10 +24,11 @@ from calls.services import place_call
 from calls.services.hosts import register_host, retire_host
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
-from voice_worker.audio import CallClock, CallEnds
+from voice_worker.audio import CallClock
 from voice_worker.checking import NotCheckableError, checked_call
 from voice_worker.entrypoint import Append, Job, run_call
 from voice_worker.far_ends import persona_ends, persona_log
+from voice_worker.line import CallEnds
 from voice_worker.simulation.check import CheckedCall, CheckReport, check
 from voice_worker.simulation.log import read_log
 from voice_worker.simulation.speech import SpeechClient

@@ -10,13 +10,14 @@ from django.conf import settings
 
 from calls.telephony.egress import FEATURE, is_available
 from voice_worker.apology import Apology
-from voice_worker.audio import CallClock, CallEnds
+from voice_worker.audio import CallClock
 from voice_worker.called import CalledConversation
 from voice_worker.closing import quietly
 from voice_worker.conversation import Script
 from voice_worker.ears import Ears, EarTurn
 from voice_worker.egress import EgressRecorder
 from voice_worker.keeping import AFTER_CONSENT, Keeping
+from voice_worker.line import CallEnds
 from voice_worker.opening_ear import OpeningEar
 from voice_worker.orders import Orders
 from voice_worker.pipeline import Stages, open_session
@@ -62,6 +63,8 @@ class AnsweredCall:
         self._line.add_tap(self._ears)
         if self._recorder:
             self._line.add_tap(self._recorder)
+            if line.supervisors:
+                line.supervisors.add_tap(self._recorder)
         self._ears.follow(line.audio_output)
         self._usage = UsageTotals(snapshot.settings, append=records.append)
         self._usage.listen(stt_model=stages.stt, llm_model=stages.llm, tts_model=stages.tts)

@@ -16,9 +16,6 @@ from livekit import rtc
 from livekit.agents.voice import io
 from numpy.typing import NDArray
 
-from voice_worker.keys import Keys
-from voice_worker.line import Colleagues, Refer, Supervisors
-
 RATE = 24_000
 FRAME = 480
 FRAME_S = FRAME / RATE
@@ -82,31 +79,6 @@ class Taps:
         except Exception:
             self._taps.remove(tap)
             logger.exception("%s failed and no longer hears the call", type(tap).__name__)
-
-
-class CallEnds(Protocol):
-    """The far side of a call as the session sees it; `left` is set once the far end has hung up.
-
-    Without `keys` and `refer`, it is no phone; without `supervisors`, nobody of the staff can come in; without `colleagues`,
-    nobody can be called to take the call over.
-    """
-
-    audio_input: io.AudioInput
-    audio_output: io.AudioOutput
-    left: asyncio.Event
-    left_reason: str
-    keys: Keys | None
-    refer: Refer | None
-    supervisors: Supervisors | None
-    colleagues: Colleagues | None
-
-    def add_tap(self, tap: Tap) -> None: ...
-
-    async def start(self) -> None: ...
-
-    async def hang_up(self) -> None: ...
-
-    async def aclose(self) -> None: ...
 
 
 def audible_span(pcm: Int16Array) -> tuple[int, int] | None:

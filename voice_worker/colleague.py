@@ -1,27 +1,22 @@
 """One phone in a room that is not the caller's: what is said there and to it, the keys pressed, and its leg's times."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import numpy as np
-import structlog
 from livekit import rtc
 from livekit.agents import stt
 
 from voice_worker.answering import Heard
-from voice_worker.audio import FRAME, RATE, CallClock
+from voice_worker.audio import CallClock
 from voice_worker.keys import RoomKeys
 from voice_worker.line import Told
 from voice_worker.opening_ear import OpeningEar
-from voice_worker.room_tracks import AgentTrack
-
-logger = structlog.get_logger(__name__)
+from voice_worker.overhearing import Overhearing, Words
+from voice_worker.room_tracks import AgentTrack, microphone_of
 
 _STATUS: Final = "sip.callStatus"
-_MS: Final = 1000 * FRAME // RATE
 
 
 class RoomColleague:
@@ -43,8 +38,7 @@ class RoomColleague:
         self._ear = OpeningEar(clock)
         self._on_words: Told = lambda text: None
         self._words: list[str] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stream: rtc.AudioStream | None = None
+        self._hears: Overhearing | None = None
         room.on("participant_connected", self._on_connected)
         room.on("participant_attributes_changed", self._on_attributes)
         room.on("participant_disconnected", self._on_left)
@@ -52,15 +46,8 @@ class RoomColleague:
     def hear(self, hearing: stt.STT) -> None:
         """From now on; they are in the room."""
         self._ear.start_again()
-        self._stream = rtc.AudioStream.from_participant(
-            participant=self._room.remote_participants[self.identity],
-            track_source=rtc.TrackSource.SOURCE_MICROPHONE,
-            sample_rate=RATE,
-            num_channels=1,
-            frame_size_ms=_MS,
-        )
-        words = hearing.stream()
-        self._tasks = [asyncio.create_task(self._listen(self._stream, words)), asyncio.create_task(self._understand(words))]
+        stream = microphone_of(self._room.remote_participants[self.identity])
+        self._hears = Overhearing(stream, hearing=hearing, clock=self._clock, frame=self._ear.caller_frame, said=self._understood)
 
     def listen(self, *, on_key: Told, on_words: Told) -> None:
         self._on_words = on_words
@@ -76,30 +63,12 @@ class RoomColleague:
         self._room.off("participant_connected", self._on_connected)
         self._room.off("participant_attributes_changed", self._on_attributes)
         self._room.off("participant_disconnected", self._on_left)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if self._stream:
-            await self._stream.aclose()
+        if self._hears:
+            await self._hears.aclose()
 
-    async def _listen(self, stream: rtc.AudioStream, words: stt.RecognizeStream) -> None:
-        async for event in stream:
-            at = self._clock.now() - event.frame.duration
-            self._ear.caller_frame(np.frombuffer(event.frame.data, dtype=np.int16), at)
-            # Where nobody understands them any more, there are still the keys.
-            with contextlib.suppress(RuntimeError):
-                words.push_frame(event.frame)
-
-    async def _understand(self, words: stt.RecognizeStream) -> None:
-        try:
-            async with words:
-                async for event in words:
-                    if event.type == stt.SpeechEventType.FINAL_TRANSCRIPT and event.alternatives:
-                        self._words.append(event.alternatives[0].text)
-                        self._on_words(self._words[-1])
-        except Exception as error:  # noqa: BLE001 of whatever class the provider's is
-            logger.warning("a colleague is not understood", error=type(error).__name__)
+    def _understood(self, words: Words) -> None:
+        self._words.append(words.text)
+        self._on_words(words.text)
 
     def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
         self._on_attributes(participant.attributes, participant)

@@ -23,7 +23,8 @@ from calls.policies import NO_CONTENT
 from calls.services.claiming import claim_call
 from voice_worker import outcome
 from voice_worker.answered import AnswerClock, AnsweredCall
-from voice_worker.audio import CallClock, CallEnds
+from voice_worker.audio import CallClock
+from voice_worker.line import CallEnds
 from voice_worker.closing import later, quietly
 from voice_worker.conversation import Conversation, Script
 from voice_worker.database import in_database

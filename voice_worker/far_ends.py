@@ -9,8 +9,9 @@ from django.conf import settings
 
 from agents.personas import HOURS_AND_MESSAGE, PERSONAS, Persona
 from calls.policies import NO_CONTENT
-from voice_worker.audio import CallClock, CallEnds
+from voice_worker.audio import CallClock
 from voice_worker.entrypoint import Append, EndsFactory
+from voice_worker.line import CallEnds
 from voice_worker.providers.base import ProviderConfigError
 from voice_worker.simulation.ends import PersonaEnds
 from voice_worker.simulation.speech import KeptSpeech, SpeechClient, SpeechError

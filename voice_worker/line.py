@@ -1,16 +1,21 @@
-"""What may be had of a call's far side besides sound: being put through, the staff coming in, and who takes the call over."""
+"""The far side of a call: its sound and keys, being put through, the staff coming in, and who takes the call over."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
 from livekit.agents import stt
+from livekit.agents.voice import io
 
 from agents.transfers import Target
 from voice_worker.answering import Heard
+from voice_worker.audio import Tap
 from voice_worker.handing import Outcome
+from voice_worker.keys import Keys
+from voice_worker.overhearing import Words
 
 Told = Callable[[str], None]
+Said = Callable[[Words], None]
 
 
 class NotPutThroughError(Exception):
@@ -27,8 +32,11 @@ class Refer(Protocol):
 
 
 class Supervisors(Protocol):
-    def listen(self, *, joined: Told, left: Told) -> None:
-        """Tells the identity of each who comes and goes, also of those who are there."""
+    def listen(self, *, joined: Told, left: Told, said: Said, hearing: Callable[[], stt.STT]) -> None:
+        """Tells the identity of each who comes and goes, also of those who are there, and what they say."""
+
+    def add_tap(self, tap: Tap) -> None:
+        """It hears them as it hears the agent, in whose place they speak."""
 
 
 class NotReachedError(Exception):
@@ -78,3 +86,28 @@ class Colleagues(Protocol):
 
     async def join(self, colleague: Colleague) -> bool:
         """They and the caller hear each other, and talk on when the agent leaves; False when the call has ended meanwhile."""
+
+
+class CallEnds(Protocol):
+    """The far side of a call as the session sees it; `left` is set once the far end has hung up.
+
+    Without `keys` and `refer`, it is no phone; without `supervisors`, nobody of the staff can come in; without `colleagues`,
+    nobody can be called to take the call over.
+    """
+
+    audio_input: io.AudioInput
+    audio_output: io.AudioOutput
+    left: asyncio.Event
+    left_reason: str
+    keys: Keys | None
+    refer: Refer | None
+    supervisors: Supervisors | None
+    colleagues: Colleagues | None
+
+    def add_tap(self, tap: Tap) -> None: ...
+
+    async def start(self) -> None: ...
+
+    async def hang_up(self) -> None: ...
+
+    async def aclose(self) -> None: ...

@@ -11,9 +11,10 @@ from uuid import UUID
 import structlog
 from livekit.agents import JobContext, JobProcess
 
-from voice_worker.audio import CallClock, CallEnds
+from voice_worker.audio import CallClock
 from voice_worker.browser_ends import browser_ends
 from voice_worker.entrypoint import Append, EndsFactory, Job, run_call
+from voice_worker.line import CallEnds
 from voice_worker.receiving import received
 from voice_worker.room_ends import room_ends
 from voice_worker.rooms import close_room

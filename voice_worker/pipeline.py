@@ -167,7 +167,7 @@ class CallAgent(Agent):
         self._overheard = overheard
 
     async def remember(self, text: str) -> None:
-        """The model knows that the caller has said this, and is not asked to answer it."""
+        """The model knows that this was said, and is not asked to answer it."""
         if text:
             context = self.chat_ctx.copy()
             context.add_message(role="user", content=text)

@@ -78,7 +78,8 @@ class RoomEnds:
         is_phone = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
         self.keys = RoomKeys(ctx.room, participant.identity) if is_phone else None
         self.refer = RoomRefer(ctx, participant.identity) if is_phone else None
-        self.supervisors = RoomSupervisors(ctx, append=append)
+        self._supervisors = RoomSupervisors(ctx, clock=clock, append=append)
+        self.supervisors = self._supervisors
         self._colleagues = RoomColleagues(
             ctx, job, caller=participant, track=track, hears=self._microphone, clock=clock, append=append
         )
@@ -105,6 +106,7 @@ class RoomEnds:
     async def aclose(self) -> None:
         self._player.close()
         await self._colleagues.aclose()
+        await self._supervisors.aclose()
         await self._microphone.aclose()
         await self._track.aclose()
 

@@ -25,16 +25,16 @@ from livekit.agents import (
 from agents.transfers import Target
 from voice_worker import outcome
 from voice_worker.apology import Apology
-from voice_worker.audio import CallEnds
 from voice_worker.control import settled
 from voice_worker.conversation import Conversation
 from voice_worker.floor import TRANSFER
 from voice_worker.handing import HandOver
 from voice_worker.heard import HeardOutput, HeardText
 from voice_worker.keys import Entry, NoKeysError, as_message
-from voice_worker.line import Colleagues, NotPutThroughError
+from voice_worker.line import CallEnds, Colleagues, NotPutThroughError
 from voice_worker.listening import Filtered, NearVAD
 from voice_worker.orders import Order
+from voice_worker.overhearing import Words
 from voice_worker.pipeline import CallAgent
 from voice_worker.supervisors import HAND_BACK_S
 from voice_worker.transcript import Source
@@ -80,7 +80,9 @@ class SpokenConversation(Conversation):
         if self._ends.keys:
             self._ends.keys.listen(self._entry.press)
         if self._ends.supervisors:
-            self._ends.supervisors.listen(joined=self._supervisor_joined, left=self._supervisor_left)
+            self._ends.supervisors.listen(
+                joined=self._supervisor_joined, left=self._supervisor_left, said=self._supervisor_said, hearing=self._hearing
+            )
 
     def _connect(self) -> None:
         super()._connect()
@@ -218,6 +220,12 @@ class SpokenConversation(Conversation):
     def _supervisor_left(self, identity: str) -> None:
         self._supervisors.discard(identity)
         self._spawn(self._take_back(identity))
+
+    def _supervisor_said(self, words: Words) -> None:
+        """The agent knows it when it goes on."""
+        self.transcript.person_said(words)
+        if isinstance(self._who, CallAgent):
+            self._spawn(self._who.remember(f"[said by a colleague of yours, to the caller: {words.text}]"))
 
     async def _take_back(self, identity: str) -> None:
         """The agent goes on where a supervisor has left, unless they come back, or another one is there."""

@@ -9,10 +9,13 @@ from uuid import UUID
 import aiohttp
 import structlog
 from livekit import api, rtc
-from livekit.agents import JobContext
+from livekit.agents import JobContext, stt
 
 from calls.telephony.names import supervision_of
-from voice_worker.line import Told
+from voice_worker.audio import CallClock, Tap, Taps
+from voice_worker.line import Said, Told
+from voice_worker.overhearing import Overhearing
+from voice_worker.room_tracks import microphone_of
 
 logger = structlog.get_logger(__name__)
 
@@ -27,9 +30,20 @@ HAND_BACK_S: Final = 3.0
 class RoomSupervisors:
     """Those of a room. Who only listens is hidden from it, and each comes in once: a second one in their name is sent away."""
 
-    def __init__(self, ctx: JobContext, *, append: Callable[[Mapping[str, Any]], None]) -> None:
-        self._ctx = ctx
+    def __init__(
+        self,
+        ctx: JobContext,
+        *,
+        clock: CallClock,
+        append: Callable[[Mapping[str, Any]], None],
+        microphone: Callable[[rtc.RemoteParticipant], rtc.AudioStream] = microphone_of,
+    ) -> None:
+        self._ctx, self._clock, self._microphone = ctx, clock, microphone
         self._append = append
+        self._taps = Taps()
+        self._hears: dict[UUID, Overhearing] = {}
+        self._said: Said | None = None
+        self._hearing: Callable[[], stt.STT] | None = None
         self._joined: Told | None = None
         self._left: Told | None = None
         self._sids: dict[UUID, str] = {}
@@ -37,10 +51,17 @@ class RoomSupervisors:
         ctx.room.on("participant_connected", self._on_joined)
         ctx.room.on("participant_disconnected", self._on_left)
 
-    def listen(self, *, joined: Told, left: Told) -> None:
-        self._joined, self._left = joined, left
+    def listen(self, *, joined: Told, left: Told, said: Said, hearing: Callable[[], stt.STT]) -> None:
+        self._joined, self._left, self._said, self._hearing = joined, left, said, hearing
         for participant in self._ctx.room.remote_participants.values():
             self._on_joined(participant)
+
+    def add_tap(self, tap: Tap) -> None:
+        self._taps.add(tap)
+
+    async def aclose(self) -> None:
+        for hears in self._hears.values():
+            await hears.aclose()
 
     def _on_joined(self, participant: rtc.RemoteParticipant) -> None:
         supervision_id = supervision_of(participant.identity)
@@ -52,6 +73,14 @@ class RoomSupervisors:
         self._note(supervision_id, participant.sid, "joined_at")
         self._joined(participant.identity)
         self._spawn(self._watch(participant))
+        if self._said and self._hearing:
+            self._hears[supervision_id] = Overhearing(
+                self._microphone(participant),
+                hearing=self._hearing(),
+                clock=self._clock,
+                frame=self._taps.agent_frame,
+                said=self._said,
+            )
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         supervision_id = supervision_of(participant.identity)

@@ -11,6 +11,7 @@ from voice_worker.audio import CallClock
 from voice_worker.ears import EarTurn
 from voice_worker.keeping import MARK
 from voice_worker.listening import HeardWord
+from voice_worker.overhearing import Words
 
 Source = Literal["speech", "text", "greeting", "reply", "apology", "warning", "ordered"]
 _CALLER_METRICS: Final = {"transcription_delay": "transcription_delay", "end_of_turn_delay": "end_of_turn_delay"}
@@ -114,6 +115,23 @@ class Transcript:
         self.caller_said.append(message)
         turn = _CallerTurn(sequence=self._take_number(), started_at=now, ended_at=now)
         self._write_caller(turn, text=message, metrics={})
+
+    def person_said(self, said: Words) -> None:
+        """Somebody of the staff spoke in the agent's place."""
+        self._append(
+            {
+                "op": "turn",
+                "sequence": self._take_number(),
+                "speaker": "person",
+                **self._words(said.text, said),
+                "started_ms": _ms(said.started_at),
+                "ended_ms": _ms(said.ended_at),
+                "interrupted": False,
+                "language": said.language,
+                "metrics": {},
+                "source": "speech",
+            }
+        )
 
     def item_added(self, item: llm.ChatMessage) -> None:
         if item.role == "user":
@@ -219,7 +237,7 @@ class Transcript:
         shift = self._speech_began - self._recogniser_began
         return [(word.text, _ms(word.started_s + shift), _ms(word.ended_s + shift)) for word in words]
 
-    def _words(self, text: str, turn: _CallerTurn | _AgentTurn) -> dict[str, Any]:
+    def _words(self, text: str, turn: _CallerTurn | _AgentTurn | Words) -> dict[str, Any]:
         """What is written down of a turn."""
         shown = MARK if self._hides(turn.started_at, turn.ended_at) else self._shown.get(text, text)
         said = {"text": shown, "redacted": shown != text}

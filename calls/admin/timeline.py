@@ -27,6 +27,10 @@ class Timeline:
     tools: list[str]
     ticks: list[tuple[str, str]]
 
+    @property
+    def has_person(self) -> bool:
+        return any(bar.speaker == "person" for bar in self.bars)
+
 
 def draw(*, turns: Iterable[Mapping[str, Any]], tools: Iterable[int | None], duration_ms: int | None) -> Timeline | None:
     """Bars for turns whose times are known; None when there is nothing to draw."""

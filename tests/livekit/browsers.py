@@ -14,8 +14,8 @@ from voiceplatform.embedded.environment import PROJECT
 class Browser:
     """A supervisor's or a caller's, until it is closed or killed. It tells what `supervisor_browser` tells."""
 
-    def __init__(self, url: str, token: str, *, says: int = -1) -> None:
-        command = [sys.executable, "-m", "tests.livekit.supervisor_browser", url, token, str(says)]
+    def __init__(self, url: str, token: str, *, says: int = -1, murmurs: str = "") -> None:
+        command = [sys.executable, "-m", "tests.livekit.supervisor_browser", url, token, str(says), murmurs]
         self._process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._process.stdout
         os.set_blocking(self._process.stdout.fileno(), False)

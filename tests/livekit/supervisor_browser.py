@@ -7,7 +7,7 @@ import sys
 import numpy as np
 from livekit import rtc
 
-from voice_worker.audio import RATE
+from voice_worker.audio import RATE, Int16Array
 from voice_worker.simulation.carrier import sounds
 
 
@@ -22,7 +22,12 @@ async def hear(track: rtc.Track) -> None:
         ear.push(np.frombuffer(event.frame.data, dtype=np.int16))
 
 
-async def speak(room: rtc.Room, token: int) -> None:
+async def play(source: rtc.AudioSource, pcm: Int16Array) -> None:
+    await source.capture_frame(rtc.AudioFrame(pcm.tobytes(), RATE, 1, len(pcm)))
+
+
+async def speak(room: rtc.Room, token: int, text: str) -> None:
+    """A tone all the time, after the murmured text and a pause."""
     source = rtc.AudioSource(RATE, 1)
     track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
     try:
@@ -31,12 +36,13 @@ async def speak(room: rtc.Room, token: int) -> None:
     except (TimeoutError, rtc.room.ConnectError, Exception) as error:  # noqa: BLE001 - whatever refuses it is told
         tell(refused=type(error).__name__)
         return
-    pcm = sounds.token_tone(token, seconds=0.1)
+    if text:
+        await play(source, np.concatenate([sounds.murmur(text), np.zeros(RATE, dtype=np.int16)]))
     while True:
-        await source.capture_frame(rtc.AudioFrame(pcm.tobytes(), RATE, 1, len(pcm)))
+        await play(source, sounds.token_tone(token, seconds=0.1))
 
 
-async def main(url: str, token: str, says: int) -> None:
+async def main(url: str, token: str, says: int, murmurs: str) -> None:
     room, tasks = rtc.Room(), list[asyncio.Task[None]]()
     room.on("track_subscribed", lambda track, *_: tasks.append(asyncio.create_task(hear(track))))
     room.on("disconnected", lambda reason: tell(left=int(reason or 0)))
@@ -47,9 +53,9 @@ async def main(url: str, token: str, says: int) -> None:
         return
     tell(sid=room.local_participant.sid, room=room.name, others=len(room.remote_participants))
     if says >= 0:
-        tasks.append(asyncio.create_task(speak(room, says)))
+        tasks.append(asyncio.create_task(speak(room, says, murmurs)))
     await asyncio.sleep(120)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))

@@ -1,6 +1,7 @@
 """Steering phone calls on the real server, listening in and taking over: the carrier's account is the oracle."""
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -19,9 +20,11 @@ from calls.services.supervision import Admission, Mode, admit
 from calls.telephony.tokens import listeners_token
 from tenants.models import Tenant, User
 from tenants.scope import tenant_scope
+from tests.livekit import recorded
 from tests.livekit.browsers import Browser
 from tests.livekit.platform import Worker, call_is, in_db
 from tests.livekit.rig import Carrier, until
+from voice_worker.recording import AGENT, CALLER
 
 QUICK = {"after_s": 0.2}
 CALLEE, OTHER, BUSY = "+12025550141", "+12025550142", "+12025550143"
@@ -144,13 +147,18 @@ async def test_a_token_admits_to_its_room_and_not_for_long(
         assert await browser.tells("error")
 
 
-async def spoke_again(tenant: Tenant, call: Call) -> float:
-    """Seconds until the agent has said that it is back."""
+async def said_by_agent(tenant: Tenant, call: Call, text: str) -> float:
+    """Seconds until it was."""
     since = time.monotonic()
-    while ("agent", "I am back.") not in (await rows(tenant, call))["turns"]:
+    while ("agent", text) not in (await rows(tenant, call))["turns"]:
         assert time.monotonic() - since < 40
         await asyncio.sleep(0.1)
     return time.monotonic() - since
+
+
+async def spoke_again(tenant: Tenant, call: Call) -> float:
+    """Seconds until the agent has said that it is back."""
+    return await said_by_agent(tenant, call, "I am back.")
 
 
 async def has_left(tenant: Tenant, call: Call) -> Supervision:
@@ -193,3 +201,22 @@ async def test_a_token_is_used_once(carrier: Carrier, caller: Tenant, number: An
     row = await has_left(caller, call)
     assert row.left_at > row.joined_at
     assert await act(caller, call, Kind.HANG_UP) == ("done", "")
+
+
+async def test_what_is_said_in_the_agents_place_is_recorded_and_written_down(
+    carrier: Carrier, caller: Tenant, number: Any, server: Any, settings: Any
+) -> None:
+    settings.LIVEKIT_PUBLIC_URL = server.exports["LIVEKIT_URL"]
+    said = "Good morning, this is the manager."
+    with Worker(server, VP_TEST_HEARS=json.dumps([said])) as worker:
+        call = await talking(caller)
+        await said_by_agent(caller, call, "Hello there.")
+        admission = await allowed(caller, call, Mode.TAKE_OVER)
+        with Browser(admission.url, admission.token, says=SAYS, murmurs=said) as browser:
+            await taken_over(carrier, caller, call, browser)
+        await spoke_again(caller, call)
+        assert await act(caller, call, Kind.HANG_UP) == ("done", "")
+        assert SAYS in await recorded.tokens(worker, caller, call, channel=AGENT)
+        assert SAYS not in await recorded.tokens(worker, caller, call, channel=CALLER)
+    turns = (await rows(caller, call))["turns"]
+    assert turns == [("agent", "Hello there."), ("person", said), ("agent", "I am back.")]

@@ -7,13 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import av
-import numpy as np
 import pytest
 from livekit import api, rtc
 
 from agents.testing import make_agent
-from calls.models import Call, CallEvent, Leg, Recording
+from calls.models import Call, CallEvent, Leg
 from calls.services import dispatching
 from calls.services.commands import request_hang_up
 from calls.services.web_calls import Entry, let_in, place_web
@@ -21,12 +19,12 @@ from calls.telephony import rooms
 from calls.telephony.names import BROWSER
 from calls.telephony.tokens import speakers_token
 from tenants.models import Tenant
+from tests.livekit import recorded
 from tests.livekit.browsers import Browser
 from tests.livekit.platform import Caretaker, Worker, as_tenant, call_is, in_db
 from tests.livekit.rig import Person, until
-from voice_worker.audio import RATE
 from voice_worker.browser_ends import RETURNS_S
-from voice_worker.simulation.carrier import sounds
+from voice_worker.recording import CALLER
 
 GREETED, SAYS, OTHER = 30, 47, 53
 GREETING = "Hello there. This is 700 Hz, for as long as it takes to say so."
@@ -65,18 +63,6 @@ async def rows(tenant: Tenant, call: Call) -> Any:
     return await as_tenant(tenant, read)
 
 
-async def recorded(worker: Worker, tenant: Tenant, call: Call) -> list[int]:
-    """The tokens on the caller's side of its recording."""
-    found = await until(
-        lambda: as_tenant(tenant, lambda: Recording.objects.filter(call=call, state="stored").first()), seconds=30
-    )
-    with av.open(str(worker.folder / "files" / "recordings" / found.file)) as container:
-        sound = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
-    tokens: list[int] = []
-    sounds.TokenEar(tokens.append).push((sound[0, :: 48_000 // RATE] * 32767).astype(np.int16))
-    return tokens
-
-
 async def talking(tenant: Tenant, call: Call, *, seconds: float = 30) -> None:
     """Once the agent has greeted."""
     deadline = time.monotonic() + seconds
@@ -98,7 +84,7 @@ async def test_a_browser_joins_is_greeted_and_leaves(caller: Tenant, worker: Wor
         _, [leg], _ = await rows(caller, call)
         assert (leg.identity, leg.role, leg.phone, leg.end_reason) == (BROWSER, "caller", "", "hung_up")
         await asyncio.sleep(1)
-    assert await recorded(worker, caller, call) == [SAYS]
+    assert await recorded.tokens(worker, caller, call, channel=CALLER) == [SAYS]
     assert call.room not in [room.name for room in (await lk.room.list_rooms(api.ListRoomsRequest())).rooms]
 
 
@@ -116,7 +102,7 @@ async def test_another_tab_takes_over(caller: Tenant, worker: Worker) -> None:
             await call_is(caller, call.pk, "in_progress", seconds=1)
         ended = await call_is(caller, call.pk, "ended")
         assert (ended.disposition, ended.ended_reason) == ("completed", "caller_hung_up")
-    assert await recorded(worker, caller, call) == [SAYS, OTHER]
+    assert await recorded.tokens(worker, caller, call, channel=CALLER) == [SAYS, OTHER]
 
 
 async def cut_off(lk: api.LiveKitAPI, call: Call, browser: Browser) -> None:

@@ -15,6 +15,7 @@ from tenants.scope import tenant_scope
 from voice_worker.entrypoint import Job
 from voice_worker.line import NotPutThroughError
 from voice_worker.outcome import TRANSFERRED
+from voice_worker.overhearing import Words
 from voice_worker.providers.constant import Rule, RuleLLM
 from voice_worker.tests.calling import make_job, stages, stored, talk
 from voice_worker.tests.steering import Kind, act, as_phone_call, order, outcome, running
@@ -215,8 +216,11 @@ async def test_what_is_under_way_when_the_call_ends_has_failed(caller_tenant: Te
 class Room:
     """Supervisors who come and go as a test says."""
 
-    def listen(self, *, joined: Any, left: Any) -> None:
-        self.joined, self.left = joined, left
+    def listen(self, *, joined: Any, left: Any, said: Any, hearing: Any) -> None:
+        self.joined, self.left, self.said = joined, left, said
+
+    def add_tap(self, tap: Any) -> None:
+        """They say nothing."""
 
 
 async def test_the_agent_goes_on_when_the_last_supervisor_is_gone(caller_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,6 +241,18 @@ async def test_the_agent_goes_on_when_the_last_supervisor_is_gone(caller_tenant:
         room.left("supervisor-2")
         await line.reply(timeout_s=6)
     assert (await turns(job, caller_tenant))[-1] == ("agent", "ordered", "It is me again.")
+
+
+async def test_the_agent_knows_what_was_said_in_its_place(caller_tenant: Tenant) -> None:
+    job, model = await sync_to_async(make_job)(caller_tenant), Reading([Rule(hears="", say="Yes.")])
+    async with talk(job, build=stages(llm=model)) as (line, _):
+        line.supervisors = room = Room()
+        await line.reply()
+        room.said(Words("We close at five.", started_at=1.0, ended_at=2.0, language="en"))
+        await line.ask()
+        assert model.said == ["[said by a colleague of yours, to the caller: We close at five.]", "What time do you open?"]
+    said = await turns(job, caller_tenant)
+    assert ("person", "speech", "We close at five.") in said
 
 
 async def test_a_chat_is_steered_in_writing(caller_tenant: Tenant) -> None:
