@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 from django.core.files.base import ContentFile
+from google.api_core.exceptions import NotFound
 from google.cloud.storage import Client
 from google.oauth2 import service_account
 
@@ -122,6 +123,13 @@ def test_what_is_wrong_is_told_within_the_deadline(
     with pytest.raises(Exception) as caught:  # noqa: PT011 - of any of the vendor's classes
         storage.save("call.ogg", ContentFile(SOUND))
     assert problem_of(caught.value) == problem
+
+
+@pytest.mark.parametrize("ask", ["delete", "open", "exists"])
+def test_a_bucket_that_is_not_there_is_not_an_empty_one(storage: PrivateGoogleStorage, gcs_server: GcsServer, ask: str) -> None:
+    gcs_server.buckets = {}
+    with pytest.raises(NotFound, match="bucket does not exist"):
+        getattr(storage, ask)("call.ogg")
 
 
 def test_a_refused_signature_is_an_error_of_ours(gcs_server: GcsServer) -> None:

@@ -88,10 +88,16 @@ class IamSigner(google_credentials.Signing):
 
 
 class _Bucket(Bucket):
-    def get_blob(self, *args: Any, **options: Any) -> Blob | None:
-        """Within our deadlines instead of Google's."""
-        found: Blob | None = super().get_blob(*args, **{"retry": _RETRY, "timeout": _TIMEOUT, **options})
+    def get_blob(self, blob_name: str, *args: Any, **options: Any) -> Blob | None:
+        """Within our deadlines instead of Google's. Raises NotFound where there is no bucket to look into."""
+        found: Blob | None = super().get_blob(blob_name, *args, **{"retry": _RETRY, "timeout": _TIMEOUT, **options})
+        if found is None:
+            self._must_exist()
         return found
+
+    def _must_exist(self) -> None:
+        """Listing is what a role for objects allows; looking at a bucket is not."""
+        next(iter(self.list_blobs(max_results=1, fields="items(name)", retry=_RETRY, timeout=_TIMEOUT)), None)
 
 
 class PrivateGoogleStorage(GoogleCloudStorage):
