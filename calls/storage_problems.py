@@ -25,7 +25,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "no_bucket": Problem(
         "The bucket does not exist.",
-        "Check the bucket's name in VP_RECORDINGS_BUCKET (or GS_BUCKET_NAME), or create it; then manage.py doctor.",
+        "Check the bucket's name in GCS_RECORDINGS_BUCKET (or GCS_BUCKET), or create it; then run manage.py doctor.",
     ),
     "key_refused": Problem(
         "The storage no longer takes our key.",
