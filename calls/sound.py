@@ -43,6 +43,19 @@ def trim_silence(source: Any, target: IO[bytes]) -> Trimmed:
     return Trimmed(duration_ms=round(kept * _BLOCK_S * 1000), removed_ms=round(removed * _BLOCK_S * 1000))
 
 
+def duration_ms(source: Any) -> int | None:
+    """How long an Ogg/Opus file or path is, by its last packet; None for what is no sound."""
+    last = 0.0
+    try:
+        with av.open(source) as container:
+            for packet in container.demux(audio=0):
+                if packet.pts is not None and packet.time_base is not None:
+                    last = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+    except (av.FFmpegError, IndexError):
+        return None
+    return round(last * 1000)
+
+
 class _Pauses:
     """Passes blocks on; of a long silence only its first and last parts."""
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-import av
 import structlog
 from django.db import connections
 
@@ -25,6 +24,7 @@ from calls.services.ending import end_call
 from calls.services.finalizing import finalize_call
 from calls.services.journal import apply_entries
 from calls.services.recordings import store_recording
+from calls.sound import duration_ms
 from voice_worker.answered import RECORDING
 from voice_worker.journal_file import Header, JournalBusyError, JournalFile
 
@@ -175,16 +175,11 @@ def _remove(folder: Path) -> bool:
 def _describe(path: Path) -> dict[str, Any]:
     """What a recorder would have said about its file, had it come to that."""
     data = path.read_bytes()
-    with av.open(str(path)) as container:
-        last = 0.0
-        for packet in container.demux(audio=0):
-            if packet.pts is not None and packet.time_base is not None:
-                last = float((packet.pts + (packet.duration or 0)) * packet.time_base)
     return {
         "op": "recording",
         "state": "spooled",
         "path": str(path),
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
-        "duration_ms": round(last * 1000),
+        "duration_ms": duration_ms(str(path)),
     }

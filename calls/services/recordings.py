@@ -53,7 +53,7 @@ def store_recording(call_id: UUID, path: Path) -> Recording:
                 lose_recording(recording.call, detail=str(error))
                 raise
             except Exception as error:
-                _note_problem(recording, error)
+                note_problem(recording, error)
                 raise
             recording = _note_stored(recording, name)
         path.unlink(missing_ok=True)
@@ -71,6 +71,22 @@ def lose_recording(call: Call, *, detail: str) -> None:
         recording.save()
         CallEvent.objects.create(call=call, kind="recording_lost", at=database_now(), data={"detail": detail})
     logger.error("a recording is lost", call_id=str(call.pk), detail=detail)
+
+
+@transaction.atomic
+def note_problem(recording: Recording, error: Exception) -> None:
+    """Note what keeps the storage from taking or giving a recording: one event for each problem, however often it is tried."""
+    problem, now = problem_of(error), database_now()
+    waiting = Recording.objects.filter(pk=recording.pk).exclude(state__in=FINAL)
+    is_new = waiting.exclude(problem=problem).update(problem=problem)
+    waiting.update(
+        tries=F("tries") + 1,
+        tried_at=now,
+        detail=Case(When(cut_short=True, then=F("detail")), default=Value(in_words(error), output_field=TextField())),
+    )
+    if is_new:
+        told = {"problem": problem, "detail": in_words(error)}
+        CallEvent.objects.create(call_id=recording.call_id, kind="recording_waits", at=now, data=told)
 
 
 def _stored_as(recording: Recording, name: str, now: datetime) -> dict[str, Any]:
@@ -130,22 +146,6 @@ def _copy(path: Path, name: str, *, sha256: str) -> None:
 def _lock(call_id: UUID) -> None:
     """A call's row is locked before its others, here as in the journal."""
     Call.objects.select_for_update(no_key=True, of=("self",)).get(pk=call_id)
-
-
-@transaction.atomic
-def _note_problem(recording: Recording, error: Exception) -> None:
-    """One event for each problem, however often it is tried."""
-    problem, now = problem_of(error), database_now()
-    waiting = Recording.objects.filter(pk=recording.pk).exclude(state__in=FINAL)
-    is_new = waiting.exclude(problem=problem).update(problem=problem)
-    waiting.update(
-        tries=F("tries") + 1,
-        tried_at=now,
-        detail=Case(When(cut_short=True, then=F("detail")), default=Value(in_words(error), output_field=TextField())),
-    )
-    if is_new:
-        told = {"problem": problem, "detail": in_words(error)}
-        CallEvent.objects.create(call_id=recording.call_id, kind="recording_waits", at=now, data=told)
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from livekit import api
 
 from calls.clock import database_now
@@ -22,7 +22,8 @@ from calls.models import Call, CallEvent, Recording
 from calls.places import storage_at
 from calls.resolving import scope_of_call
 from calls.services.checksums import sha256_of
-from calls.services.recordings import keep_until, lose_recording
+from calls.services.recordings import keep_until, lose_recording, note_problem
+from calls.storage_problems import in_words
 from calls.telephony.client import LiveKit, connected, is_configured
 from calls.timers import timer
 from tenants import outbox
@@ -35,7 +36,10 @@ PLACE: Final = "gcs"
 ALIAS: Final = f"recordings-{PLACE}"
 ASK_AFTER: Final = timer(20)
 GIVE_UP_AFTER: Final = timedelta(minutes=10)
+AGAIN_AFTER: Final = timer(60)
 PAUSED: Final = "The recording ended when it was paused: LiveKit cannot pause one."
+_UNTOLD: Final = "LiveKit never told how this recording ended; what lay in the bucket was kept."
+_NOWHERE: Final = "LiveKit knows nothing of this recording, or its file never came into the bucket."
 _STATUS: Final = api.EgressStatus
 _OVER: Final = (_STATUS.EGRESS_COMPLETE, _STATUS.EGRESS_FAILED, _STATUS.EGRESS_ABORTED, _STATUS.EGRESS_LIMIT_REACHED)
 _MAKING: Final = Recording.State.MAKING
@@ -104,6 +108,12 @@ def settle(call: Call, info: Any) -> bool:
     return _store(recording, info, found)
 
 
+def rests(now: datetime) -> bool:
+    """Whether the bucket has just failed: what is wrong with it is wrong for all, and asking takes half a minute."""
+    tried = Recording.all_objects.filter(state=_MAKING, tried_at__gt=now - AGAIN_AFTER)
+    return bool(tried.exclude(problem="").exists())
+
+
 def reconcile(*, now: datetime | None = None) -> int:
     """Ask the server about recordings whose end nobody has told; returns how many are done with. Needs no scope.
 
@@ -111,41 +121,69 @@ def reconcile(*, now: datetime | None = None) -> int:
     """
     now = now or database_now()
     begun = Q(call__answered_at__lte=now - ASK_AFTER)
-    open_ones = list(Recording.all_objects.filter(begun, state=_MAKING).select_related("call"))
+    found = Recording.all_objects.filter(begun, state=_MAKING).select_related("call")
+    open_ones = list(found.order_by(F("tried_at").asc(nulls_first=True), "pk"))
     if not open_ones or not is_configured():
         return 0
     done = 0
     with connected() as livekit:
         for recording in open_ones:
+            if rests(now):
+                break
             with tenant_scope(recording.tenant_id):
                 done += _reconcile(livekit, recording, now)
     return done
 
 
 def _reconcile(livekit: LiveKit, recording: Recording, now: datetime) -> bool:
-    call = recording.call
+    infos = _listed(livekit, recording)
+    if infos and not recording.egress_id:
+        _note_begun(recording, infos[0].egress_id)
     try:
-        infos = _listed(livekit, recording)
-        if infos and not recording.egress_id:
-            _note_begun(recording, infos[0].egress_id)
-        if any(settle(call, info) for info in infos):
-            return True
-    except LiveKitDownError:
-        raise
-    except Exception:
-        logger.exception("a recording by LiveKit could not be taken over", call_id=str(call.pk))
-        infos = []
+        return _settle_any(recording, infos) or (_is_overdue(recording.call, infos, now) and _give_up(recording))
+    except Exception as error:  # noqa: BLE001 - noted with the recording; it is asked again when the storage answers
+        logger.warning("a recording by LiveKit waits", call_id=str(recording.call_id), error=in_words(error))
+        return False
+
+
+def _settle_any(recording: Recording, infos: list[Any]) -> bool:
+    try:
+        return any(settle(recording.call, info) for info in infos)
+    except NotThereYetError:
+        return False
+
+
+def _is_overdue(call: Call, infos: list[Any], now: datetime) -> bool:
+    """Whether nothing more is to be expected of the server."""
     ended_long_ago = call.ended_at is not None and call.ended_at <= now - GIVE_UP_AFTER
-    if ended_long_ago and not any(info.status not in _OVER for info in infos):
-        lose_recording(call, detail="LiveKit knows nothing of this recording, or its file never came into the bucket.")
+    return ended_long_ago and all(info.status in _OVER for info in infos)
+
+
+def _give_up(recording: Recording) -> bool:
+    """What the server has forgotten, or told wrongly, may be in the bucket all the same."""
+    facts = _facts(recording)
+    if facts is None:
+        lose_recording(recording.call, detail=_NOWHERE)
         return True
-    return False
+    said = {} if recording.cut_short else {"cut_short": True, "detail": _UNTOLD}
+    return _note_stored(recording, **facts, **said, duration_ms=_duration_ms(recording))
+
+
+def _duration_ms(recording: Recording) -> int | None:
+    from calls.sound import duration_ms  # noqa: PLC0415 - codecs, for what LiveKit has forgotten
+
+    with storage_at(PLACE).open(_name(recording.call)) as file:
+        return duration_ms(file)
 
 
 def _listed(livekit: LiveKit, recording: Recording) -> list[Any]:
     known, room = recording.egress_id, recording.call.room
     about = api.ListEgressRequest(egress_id=known) if known else api.ListEgressRequest(room_name=room)
-    items: Iterable[Any] = livekit.ask(lambda lk: lk.egress.list_egress(about), again=True).items
+    try:
+        items: Iterable[Any] = livekit.ask(lambda lk: lk.egress.list_egress(about), again=True).items
+    except LiveKitRefusedError as error:
+        logger.warning("LiveKit does not tell of a recording", call_id=str(recording.call_id), error=str(error))
+        return []
     return sorted(items, key=lambda info: info.started_at)
 
 
@@ -179,25 +217,37 @@ def _note_begun(recording: Recording, egress_id: str) -> None:
 
 def _store(recording: Recording, info: Any, found: Any) -> bool:
     """Only once the file has been read: the server's word for its size is not enough."""
-    name = _name(recording.call)
+    facts = _facts(recording)
+    if facts is None:
+        raise NotThereYetError(f"{_name(recording.call)} is not in the bucket yet")
+    if facts["size"] != found.size:
+        size = facts["size"]
+        raise NotThereYetError(f"{_name(recording.call)} has {size} bytes in the bucket; LiveKit has written {found.size}")
+    whole = info.status == _STATUS.EGRESS_COMPLETE
+    said = {} if whole or recording.cut_short else {"cut_short": True, "detail": info.error or _STATUS.Name(info.status)}
+    told = {"duration_ms": round(found.duration / 1_000_000), "egress_id": info.egress_id}
+    return _note_stored(recording, **facts, **said, **told)
+
+
+def _facts(recording: Recording) -> dict[str, Any] | None:
+    """Of the file as it lies in the bucket; None when it does not. What the storage raises is noted, and raised."""
     try:
-        with storage_at(PLACE).open(name) as file:
-            digest, size = sha256_of(file), file.size
-    except FileNotFoundError as error:
-        raise NotThereYetError(f"{name} is not in the bucket yet") from error
-    if size != found.size:
-        raise NotThereYetError(f"{name} has {size} bytes in the bucket, not the {found.size} that LiveKit has written")
-    return _note_stored(recording, info, sha256=digest, size=size, duration_ms=round(found.duration / 1_000_000))
+        with storage_at(PLACE).open(_name(recording.call)) as file:
+            return {"sha256": sha256_of(file), "size": file.size}
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        note_problem(recording, error)
+        raise
 
 
 @transaction.atomic
-def _note_stored(recording: Recording, info: Any, **facts: Any) -> bool:
+def _note_stored(recording: Recording, **facts: Any) -> bool:
     now = database_now()
-    whole = info.status == _STATUS.EGRESS_COMPLETE
-    said = {} if whole or recording.cut_short else {"cut_short": True, "detail": info.error or _STATUS.Name(info.status)}
-    stored = {"state": Recording.State.STORED, "file": _name(recording.call), "place": PLACE, "stored_at": now}
-    kept = {"egress_id": info.egress_id, "keep_until": keep_until(recording.call, now)}
-    if not Recording.objects.filter(pk=recording.pk, state=_MAKING).update(**stored, **kept, **facts, **said):
+    stored = {"state": Recording.State.STORED, "file": _name(recording.call), "place": PLACE, "stored_at": now, "problem": ""}
+    said = {} if recording.cut_short else {"detail": ""}
+    kept = {"keep_until": keep_until(recording.call, now)}
+    if not Recording.objects.filter(pk=recording.pk, state=_MAKING).update(**{**stored, **kept, **said, **facts}):
         return False
     told = {name: facts[name] for name in ("duration_ms", "size", "sha256")}
     CallEvent.objects.create(call_id=recording.call_id, kind="recording_stored", at=now, data=told)

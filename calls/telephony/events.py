@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest
 from google.protobuf.json_format import MessageToDict, ParseDict
 from livekit import api
@@ -39,6 +39,8 @@ KEPT: Final = timedelta(days=30)
 _AT_ONCE: Final = 500
 _JOINED, _LEFT, _FINISHED = "participant_joined", "participant_left", "room_finished"
 _EGRESS_ENDED = "egress_ended"
+# What a storage that is away holds up for half a minute; meanwhile somebody may be waiting in a room.
+_LAST: Final = Case(When(kind=_EGRESS_ENDED, then=1), default=0)
 # What is kept of a message: enough to see what happened, no password and no token.
 _KEPT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "room": ("name", "sid", "creation_time"),
@@ -81,7 +83,8 @@ def handle_events(*, now: datetime | None = None) -> int:
         return gone[0]
 
     done = 0
-    for event in ProviderEvent.objects.filter(handled_at=None).order_by("received_at", "pk")[:_AT_ONCE]:
+    waiting = ProviderEvent.objects.filter(handled_at=None).order_by(_LAST, "received_at", "pk")
+    for event in waiting[:_AT_ONCE]:
         try:
             done += _handle(event, now, who_is_gone)
         except Exception:
@@ -125,6 +128,8 @@ def _handle(event: Event, now: datetime, who_is_gone: Callable[[], Gone]) -> boo
     with tenant_scope(call.tenant_id):
         if event.kind == _LEFT and (leg := _leg_of(event, call)) and not _is_over(call, who_is_gone):
             logger.debug("a message waits until the job has gone", event_id=event.event_id, leg=str(leg.pk))
+            return False
+        if event.kind == _EGRESS_ENDED and egress.rests(now):
             return False
         if event.kind == _EGRESS_ENDED:
             # Before it is noted as handled: a storage that is away is asked again.

@@ -23,6 +23,7 @@ from tenants.models import OutboxEvent, Tenant
 from tenants.scope import tenant_scope
 from tests.fakes.egress_server import KEY, SECRET, EgressServer, Status, serve_egress
 from tests.fakes.gcs_server import BUCKET, GcsServer
+from voiceplatform.lib import gcs
 
 SOUND = b"OggS" + bytes(500)
 ROOM = "out_egress"
@@ -221,3 +222,95 @@ def test_somebody_elses_recording_is_left_alone(call: Call, livekit: EgressServe
     other = api.EgressInfo(egress_id="EG_other", room_name=ROOM, status=Status.EGRESS_FAILED)
     assert tell("egress_ended", other) == 200
     assert recording(call).state == "making"
+
+
+def over(call: Call) -> None:
+    ended = {"status": "ended", "disposition": "completed", "ended_reason": "hung_up", "ended_at": timezone.now()}
+    Call.all_objects.filter(pk=call.pk).update(**ended)
+
+
+FAULTS = [("is_down", "unreachable"), ("revoked", "key_refused"), ("buckets", "no_bucket")]
+
+
+@pytest.mark.parametrize(("fault", "problem"), FAULTS)
+def test_a_bucket_that_fails_for_an_hour_loses_no_recording(
+    call: Call, livekit: EgressServer, both_places: GcsServer, monkeypatch: pytest.MonkeyPatch, fault: str, problem: str
+) -> None:
+    monkeypatch.setattr(gcs, "_RETRY", gcs._RETRY.with_timeout(0.1).with_delay(initial=0.05, maximum=0.05))
+    start_recording(call.pk)
+    put(both_places, call)
+    info, kept = livekit.finish("EG_1", size=len(SOUND)), both_places.buckets
+    over(call)
+    setattr(both_places, fault, {} if fault == "buckets" else True)
+    tell("egress_ended", info)
+    for minutes in range(2, 60, 6):
+        assert reconcile(now=timezone.now() + timedelta(minutes=minutes)) == 0
+    waits = recording(call)
+    assert (waits.state, waits.problem, waits.tries) == ("making", problem, 11)
+    assert waits.detail
+    both_places.is_down, both_places.revoked, both_places.buckets = False, False, kept
+    assert reconcile(now=timezone.now() + timedelta(minutes=61)) == 1
+    made = recording(call)
+    assert (made.state, made.problem, made.detail, made.cut_short) == ("stored", "", "", False)
+    with tenant_scope(call.tenant_id):
+        assert CallEvent.objects.filter(kind="recording_waits").count() == 1
+        assert OutboxEvent.objects.filter(topic="recording.ready").count() == 1
+
+
+def test_a_bucket_that_fails_is_left_in_peace_for_a_minute(
+    call: Call, livekit: EgressServer, both_places: GcsServer, placed: Callable[..., Call]
+) -> None:
+    start_recording(call.pk)
+    both_places.revoked = True
+    tell("egress_ended", livekit.finish("EG_1", size=len(SOUND)))
+    other = placed(status="in_progress")
+    Call.all_objects.filter(pk=other.pk).update(room="out_other")
+    start_recording(other.pk)
+    asked = len(both_places.requests)
+    tell("egress_ended", livekit.finish("EG_2", size=len(SOUND)))
+    assert reconcile(now=timezone.now() + timedelta(seconds=30)) == 0
+    assert len(both_places.requests) == asked
+    both_places.revoked = False
+    for one in (call, other):
+        put(both_places, one)
+    assert reconcile(now=timezone.now() + timedelta(minutes=2)) == 2
+
+
+def test_others_news_do_not_wait_for_the_bucket(call: Call, livekit: EgressServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    start_recording(call.pk)
+    handled: list[str] = []
+    handle = events._handle
+    monkeypatch.setattr(events, "_handle", lambda event, *rest: handled.append(event.kind) or handle(event, *rest))
+    body = {"provider": "livekit", "room": ROOM, "at": timezone.now()}
+    for number, kind in enumerate(["egress_ended", "participant_joined"]):
+        at = timezone.now() - timedelta(seconds=9 - number)
+        ProviderEvent.objects.create(event_id=f"EV_order_{number}", kind=kind, received_at=at, **body)
+    events.handle_events()
+    assert handled == ["participant_joined", "egress_ended"]
+
+
+def test_what_the_server_has_forgotten_is_looked_for_in_the_bucket(
+    call: Call, livekit: EgressServer, both_places: GcsServer
+) -> None:
+    start_recording(call.pk)
+    livekit.infos.clear()
+    over(call)
+    put(both_places, call)
+    assert reconcile(now=timezone.now() + timedelta(minutes=11)) == 1
+    made = recording(call)
+    assert (made.state, made.size, made.cut_short, "never told" in made.detail) == ("stored", len(SOUND), True, True)
+
+
+def test_an_egress_that_ends_long_after_its_call_is_waited_for(call: Call, livekit: EgressServer, both_places: GcsServer) -> None:
+    start_recording(call.pk)
+    stop_recording(call.pk)
+    over(call)
+    assert reconcile(now=timezone.now() + timedelta(minutes=40)) == 0
+    assert recording(call).state == "making"
+    put(both_places, call)
+    info = livekit.finish("EG_1", size=len(SOUND))
+    tell("egress_ended", info)
+    tell("egress_ended", info)
+    assert recording(call).state == "stored"
+    with tenant_scope(call.tenant_id):
+        assert OutboxEvent.objects.filter(topic="recording.ready").count() == 1
