@@ -92,6 +92,12 @@ class JournalFile:
 
     def _write(self, entries: Iterable[Entry]) -> None:
         data = b"".join(json.dumps(entry, separators=(",", ":")).encode() + b"\n" for entry in entries)
-        while data:
-            data = data[os.write(self._fd, data) :]
-        os.fsync(self._fd)
+        before = os.fstat(self._fd).st_size
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+            os.fsync(self._fd)
+        except OSError:
+            # Half a line would hide all that is written after it.
+            os.ftruncate(self._fd, before)
+            raise

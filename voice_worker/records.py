@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -24,7 +25,7 @@ from calls.models import Call
 from calls.policies import without_content
 from calls.services.journal import apply_entries
 from voice_worker.hiding import Hiding
-from voice_worker.journal_file import Entry, Header, JournalFile
+from voice_worker.journal_file import Entry, Header, JournalBusyError, JournalFile
 
 logger = structlog.get_logger(__name__)
 
@@ -108,7 +109,12 @@ class _Disk(threading.Thread):
         self._store = store
         self._last = 0
         self._lock = threading.Lock()
-        self._journal = JournalFile(folder, header=header)
+        self._journal: JournalFile | None = None
+        self._open = partial(JournalFile, folder, header=header)
+        try:
+            self._journal = self._open()
+        except OSError:
+            logger.exception("the journal cannot be made; entries go to the database alone until it can")
         store.on_commit = self._committed
         self.start()
         store.start()
@@ -121,7 +127,8 @@ class _Disk(threading.Thread):
 
     def release(self, *, complete: bool) -> None:
         with self._lock:
-            self._journal.close(remove=complete)
+            if self._journal:
+                self._journal.close(remove=complete)
 
     def run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -133,11 +140,12 @@ class _Disk(threading.Thread):
             self._write(batch)
 
     def _write(self, batch: list[tuple[int, Entry, "Future[None] | None"]]) -> None:
-        error: OSError | None = None
+        error: Exception | None = None
         with self._lock:
             try:
+                self._journal = self._journal or self._open()
                 self._journal.append(entry for _, entry, _ in batch)
-            except OSError as problem:
+            except (OSError, JournalBusyError) as problem:
                 error = problem
                 logger.exception("the journal cannot be written; entries go to the database alone")
             self._last = batch[-1][0]
@@ -148,7 +156,7 @@ class _Disk(threading.Thread):
 
     def _committed(self, number: int) -> None:
         with self._lock, contextlib.suppress(OSError):
-            if number == self._last:
+            if number == self._last and self._journal:
                 self._journal.clear()
 
 

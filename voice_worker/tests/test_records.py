@@ -1,7 +1,9 @@
 """Entries on their way to the database: in order, on the disk at once, never lost."""
 
 import asyncio
+import errno
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,21 @@ async def test_what_does_not_reach_the_database_in_time_stays_in_the_file(job: J
     assert await records.aclose(timeout_s=10)
 
 
+async def test_a_call_begins_on_a_disk_that_takes_no_journal(job: Job, caller_tenant: Tenant) -> None:
+    job.folder.parent.mkdir(parents=True, exist_ok=True)
+    job.folder.write_text("where the folder should be")
+    records = open_records(job)
+    records.append(turn(1, "full"))
+    await asyncio.sleep(0.8)
+    assert await sync_to_async(texts)(job.call_id, caller_tenant) == ["full"]
+    job.folder.unlink()
+    await records.append_durably(turn(2, "mended"))
+    assert (job.folder / "journal.jsonl").is_file()
+    assert await records.aclose(timeout_s=5)
+    assert await sync_to_async(texts)(job.call_id, caller_tenant) == ["full", "mended"]
+    assert not (job.folder / "journal.jsonl").exists()
+
+
 async def test_a_call_of_another_job_is_left_alone(job: Job, caller_tenant: Tenant) -> None:
     other = Job(call_id=job.call_id, job_id="somebody-else", host_id=job.host_id)
     records = open_records(other)
@@ -146,3 +163,21 @@ def test_a_line_cut_short_by_a_crash_does_not_count(tmp_path: Path) -> None:
         file.write(b'{"op": "turn", "sequ')
     with JournalFile(tmp_path) as journal:
         assert [entry["sequence"] for entry in journal.read()[1]] == [1, 2]
+
+
+def test_a_line_cut_short_by_a_full_disk_hides_nothing_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if len(data) > 10:
+            return write(descriptor, data[: len(data) - 10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with JournalFile(tmp_path, header=Header(call_id=UUID(int=1), job_id="job")) as journal:
+        journal.append([turn(1)])
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            journal.append([turn(2)])
+        monkeypatch.setattr(os, "write", write)
+        journal.append([turn(3)])
+        assert [entry["sequence"] for entry in journal.read()[1]] == [1, 3]
