@@ -52,5 +52,6 @@ def _waits(recording: Recording, problem: Problem) -> Standing:
     if recording.state == State.STORED:
         return Standing("to be deleted", "warning", f"Its time is over. {problem.sentence}", "", problem.next_step)
     words = "" if recording.cut_short else recording.detail
-    waits = f"The recording waits on its worker host. {problem.sentence} Tried {recording.tries} times."
+    where = "is LiveKit's, and cannot be read yet" if recording.state == State.MAKING else "waits on its worker host"
+    waits = f"The recording {where}. {problem.sentence} Tried {recording.tries} times."
     return Standing("waits", "warning", waits, words, problem.next_step)

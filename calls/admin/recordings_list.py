@@ -26,7 +26,7 @@ class TroubleFilter(DropdownFilter):
     def lookups(self, _request: HttpRequest, _admin: Any) -> list[tuple[str, str]]:
         return [
             ("trouble", "Needs somebody"),
-            ("waits", "The storage does not take it"),
+            ("waits", "The storage does not take or give it"),
             ("way", "On its way"),
             ("stored", "Stored"),
             ("lost", "Lost"),
@@ -38,7 +38,7 @@ class TroubleFilter(DropdownFilter):
             case "trouble":
                 return rows.filter(Q(state=State.LOST) | Q(cut_short=True) | ~Q(problem=""))
             case "waits":
-                return rows.filter(state=State.SPOOLED).exclude(problem="")
+                return rows.filter(state__in=[State.SPOOLED, State.MAKING]).exclude(problem="")
             case "way":
                 return rows.filter(state=State.SPOOLED, problem="")
             case "stored" | "lost" | "deleted":
