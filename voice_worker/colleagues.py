@@ -104,7 +104,7 @@ class RoomColleagues:
 
     async def call(self, target: Target, *, identity: str, hearing: stt.STT) -> Colleague:
         way = await in_database(
-            partial(begin_transfer, call_id=self._job.call_id, job_id=self._job.job_id, identity=identity, phone=target.phone)
+            partial(begin_transfer, call_id=self._job.call_id, job_id=self._job.job_id, identity=identity, target=target)
         )
         if isinstance(way, NoWay):
             raise NotReachedError("failed", way.reason)

@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from agents.transfers import Target, TransferPolicy
 from calls.policies import HAND_OVER_EVENT
 from calls.services.hours import weekly
-from calls.services.targets import refused_phones
+from calls.services.targets import refused_targets
 from calls.windows import is_open, next_opening
 from voice_worker.database import in_database
 from voice_worker.handing import HandOver, HandsOver, Outcome, Tried
@@ -76,7 +76,7 @@ class People:
 
     async def _refused(self) -> frozenset[str]:
         """Targets were checked when they were saved, so a database that is away now keeps nobody from a person."""
-        ask = partial(refused_phones, self._call_id, {target.phone for target in self._policy.targets})
+        ask = partial(refused_targets, self._call_id, self._policy.targets)
         try:
             return await in_database(ask, timeout_s=_ASKS_S)
         except (DatabaseError, TimeoutError) as error:
@@ -96,7 +96,7 @@ def hand_over_entry(done: HandOver, *, reason: str, summary: str) -> Mapping[str
 
 
 def _obstacle(target: Target, own_phone: str, refused: Collection[str], at: datetime) -> Outcome | None:
-    if target.phone == own_phone or target.phone in refused:
+    if target.phone == own_phone or target.id in refused:
         return "failed"
     if target.hours and not is_open(weekly(target.hours), [target.zone], at):
         return "closed"

@@ -17,7 +17,7 @@ def validate_transfer(transfer: Transfer, *, tools: Mapping[str, Any]) -> None:
     if HAND_OVER.key in tools and not transfer.targets:
         problem = f"The tool “{HAND_OVER.title}” is granted and has no target. Choose one here, or take the tool away."
         raise InvalidSettingsError({"transfer.targets": problem})
-    wanted = {public_id: _key(public_id) for public_id in transfer.targets}
+    wanted = {public_id: key_of(public_id) for public_id in transfer.targets}
     found = (
         {row.pk: row for row in TransferTarget.objects.filter(pk__in=[key for key in wanted.values() if key])} if wanted else {}
     )
@@ -35,12 +35,13 @@ def validate_transfer(transfer: Transfer, *, tools: Mapping[str, Any]) -> None:
 def transfer_policy(settings: Mapping[str, Any]) -> TransferPolicy:
     """How a version with these settings hands over now. Targets that are off or gone are left out."""
     transfer = Transfer.model_validate(settings.get("transfer", {}))
-    keys = [key for public_id in transfer.targets if (key := _key(public_id))]
+    keys = [key for public_id in transfer.targets if (key := key_of(public_id))]
     rows = TransferTarget.objects.enabled().filter(pk__in=keys).select_related("tenant") if keys else []
     return TransferPolicy(targets=[row.as_target() for row in rows], **transfer.model_dump(exclude={"targets"}))
 
 
-def _key(public_id: str) -> UUID | None:
+def key_of(public_id: str) -> UUID | None:
+    """A target's; None of what is no id of a target."""
     try:
         return from_public_id(TransferTarget.public_prefix, public_id)
     except InvalidIdError:

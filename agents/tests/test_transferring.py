@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
+from pydantic import ValidationError
 
 from agents import testing as agents_testing
 from agents.errors import InvalidSettingsError
@@ -60,14 +62,16 @@ def test_another_tenants_target_is_like_one_that_does_not_exist(make_tenant: Cal
 
 def test_calls_know_the_targets_as_they_are_today(make_agent: Callable[..., Agent]) -> None:
     desk, doctor = make_target(priority=200), make_target(name="Dr. Park", digits="12", hours=[], timezone="Asia/Tokyo")
+    make_target(name="Nobody the version names", phone="+12125550125")
     agent = make_agent(**handing_to(desk.public_id, doctor.public_id, max_hold_s=60))
+    Tenant.objects.update(timezone="America/Denver")
     TransferTarget.objects.filter(pk=doctor.pk).update(phone="+12125550124")
     policy = TransferPolicy.model_validate(compile_version(agent.published_version)["transfer"])
     assert [(target.name, target.phone) for target in policy.targets] == [
         ("Dr. Park", "+12125550124"),
         ("Front desk", desk.phone),
     ]
-    assert (policy.max_hold_s, policy.targets[0].zone, policy.targets[1].zone) == (60, "Asia/Tokyo", agent.tenant.timezone)
+    assert (policy.max_hold_s, policy.targets[0].zone, policy.targets[1].zone) == (60, "Asia/Tokyo", "America/Denver")
     TransferTarget.objects.filter(pk=doctor.pk).update(enabled=False)
     assert [each["name"] for each in compile_version(agent.published_version)["transfer"]["targets"]] == ["Front desk"]
     assert "transfer" not in agent.published_version.compiled, "a published version keeps no telephone numbers"
@@ -89,6 +93,20 @@ def test_agents_use_a_target_by_their_draft_or_what_calls_get(make_agent: Callab
     save_draft(agent=agent, settings=TEST_SETTINGS, tools={})
     publish(agent=agent)
     assert [each.name for each in agents_using_target(desk)] == ["Ben"]
+
+
+@pytest.mark.parametrize("seconds", [14, 601])
+def test_callers_are_held_ten_minutes_at_most(make_agent: Callable[..., Agent], seconds: int) -> None:
+    with pytest.raises(InvalidSettingsError) as told:
+        make_agent(published=False, **handing_to(make_target().public_id, max_hold_s=seconds))
+    assert list(told.value.errors) == ["transfer.max_hold_s"]
+    with pytest.raises(ValidationError):
+        TransferPolicy(max_hold_s=seconds)
+
+
+def test_a_phone_is_stored_as_the_network_writes_it(scope: Tenant) -> None:
+    with pytest.raises(IntegrityError):
+        make_target(phone="(212) 555-0123")
 
 
 def test_a_target_is_named_once(make_agent: Callable[..., Agent]) -> None:

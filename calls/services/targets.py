@@ -9,6 +9,8 @@ from django.db import IntegrityError, transaction
 
 from agents.models import TransferTarget
 from agents.selectors import agents_using_target
+from agents.services.transferring import key_of
+from agents.transfers import Target
 from calls.clock import database_now
 from calls.errors import InUseError, NameTakenError
 from calls.resolving import scope_of_call
@@ -30,6 +32,8 @@ FIELDS: Final = (
     "timezone",
     "enabled",
 )
+
+SWITCHED_OFF: Final = "switched_off"
 
 
 @transaction.atomic
@@ -64,11 +68,17 @@ def delete_target(*, target: TransferTarget, actor: User | None = None) -> None:
     row.delete()
 
 
-def refused_phones(call_id: UUID, phones: Collection[str]) -> frozenset[str]:
-    """Those nobody may be put through to any more, e.g. because they are suppressed now. Enters the call's scope."""
+def why_refused(target: Target) -> str:
+    """A word for why nobody may be put through any more to a target that a call began with; empty when they may."""
+    if TransferTarget.objects.filter(pk=key_of(target.id), enabled=False).exists():
+        return SWITCHED_OFF
+    return check_target(phone=target.phone, now=database_now()).code
+
+
+def refused_targets(call_id: UUID, targets: Collection[Target]) -> frozenset[str]:
+    """Ids of those that were switched off or suppressed since the call began. Enters the call's scope."""
     with scope_of_call(call_id):
-        now = database_now()
-        return frozenset(phone for phone in phones if not check_target(phone=phone, now=now).allowed)
+        return frozenset(target.id for target in targets if why_refused(target))
 
 
 def hand_over_facts(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from agents.transfers import Target
 from calls import dispatch, lifecycle
 from calls.clock import database_now
 from calls.errors import NoLineError
@@ -12,6 +13,7 @@ from calls.models import Call, Leg, LineSlot, Supervision
 from calls.resolving import scope_of_call
 from calls.services.dialing import usable_trunk
 from calls.services.lines import reserve_line
+from calls.services.targets import why_refused
 from calls.telephony.names import supervisor_identity
 
 
@@ -35,7 +37,7 @@ class NoWay:
 
 
 @transaction.atomic
-def begin_transfer(*, call_id: UUID, job_id: str, identity: str, phone: str) -> Way | NoWay:
+def begin_transfer(*, call_id: UUID, job_id: str, identity: str, target: Target) -> Way | NoWay:
     """Take a line for somebody who may take the call over, and write their leg down; only after that may anything ring."""
     with scope_of_call(call_id):
         calls = Call.objects.select_for_update(no_key=True, of=("self",)).select_related("number", "grant__tenant")
@@ -44,12 +46,14 @@ def begin_transfer(*, call_id: UUID, job_id: str, identity: str, phone: str) -> 
             return NoWay("call_over", "The call had ended before anybody was dialed.")
         if call.grant is None or call.number is None:
             return NoWay("no_phone", "The call has no trunk over which somebody could be dialed.")
+        if refused := why_refused(target):
+            return NoWay(refused, f"{target.name} may not be called any more.")
         try:
             trunk = usable_trunk(call.grant)
             reserve_line(call=call, grant=call.grant, role=Leg.Role.TARGET)
         except NoLineError as error:
             return NoWay(error.code, str(error))
-        leg = {"role": Leg.Role.TARGET, "phone": phone, "started_at": database_now()}
+        leg = {"role": Leg.Role.TARGET, "phone": target.phone, "started_at": database_now()}
         Leg.objects.update_or_create(call=call, identity=identity, defaults=leg)
         return Way(
             trunk_id=trunk.pk,

@@ -54,9 +54,9 @@ def let_in(call: Call) -> Entry:
     if call.kind != Call.Kind.WEB:
         raise NotForThisKindError(f"{call.public_id} is a call of kind {call.kind}. Browsers join web calls.")
     if call.status == Call.Status.ENDED:
-        raise CallEndedError(f"{call.public_id} has ended already.")
+        raise CallEndedError(f"{call.public_id} has ended already. Place another call.")
     if call.status != Call.Status.QUEUED:
-        raise CallBegunError(f"Somebody has joined {call.public_id} already.")
+        raise CallBegunError(f"Somebody has joined {call.public_id} already. Place another call.")
     if not is_configured():
         raise WebCallsNotConfiguredError(_NO_SERVER)
     token = speakers_token(room=call.room, identity=BROWSER, ttl=HOLDS)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from redis import Redis
 
 from agents.transfers import Target
+from calls import wakeups
 from calls.clock import database_now
 from calls.errors import (
     AgentGoneError,
@@ -91,7 +94,9 @@ BAD = [
     (Wanted(kind=Kind.INSTRUCT), "text"),
     (Wanted(kind=Kind.SEND_DTMF), "digits"),
     (Wanted(kind=Kind.SEND_DTMF, digits="12A"), "digits"),
+    (Wanted(kind=Kind.SEND_DTMF, digits="12x"), "digits"),
     (Wanted(kind=Kind.SEND_DTMF, digits="1" * 33), "digits"),
+    (Wanted(kind=Kind.SEND_DTMF, digits="1\n"), "digits"),
     (Wanted(kind=Kind.TRANSFER, to="+12125550123", mode="hot"), "mode"),
     (Wanted(kind=Kind.TRANSFER), "target_id"),
 ]
@@ -193,7 +198,22 @@ def test_actions_pile_up_so_far_and_no_further(make_call: Make) -> None:
         request_action(call, Wanted(kind=Kind.SAY, text="Hello."))
     with pytest.raises(TooManyActionsError):
         request_action(call, Wanted(kind=Kind.SAY, text="Hello."))
+    assert request_action(make_call(status="in_progress"), Wanted(kind=Kind.SAY, text="Hello.")).state == "waiting"
+    take_commands(call.pk)
+    assert request_action(call, Wanted(kind=Kind.SAY, text="Hello.")).state == "waiting"
     request_action(call, Wanted(kind=Kind.HANG_UP))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_action_wakes_the_job(make_call: Make, settings: Any) -> None:
+    call = make_call(status="in_progress")
+    with Redis.from_url(settings.REDIS_URL).pubsub(ignore_subscribe_messages=True) as listening:
+        listening.subscribe(wakeups.COMMANDS)
+        listening.get_message(timeout=5)
+        request_action(call, Wanted(kind=Kind.SAY, text="Hello."))
+        message = listening.get_message(timeout=5)
+    assert message
+    assert message["data"] == str(call.pk).encode()
 
 
 def test_what_waits_when_the_call_ends_has_failed(make_call: Make) -> None:

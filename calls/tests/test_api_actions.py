@@ -2,8 +2,8 @@
 
 import pytest
 
-from calls.models import CallCommand
-from tenants.models import AuditEvent
+from calls.models import Call, CallCommand
+from tenants.models import AuditEvent, TenantLimits
 from tenants.roles import SCOPES
 
 SAY = {"type": "say", "text": "Hello."}
@@ -70,6 +70,36 @@ def test_fields_that_do_not_fit_are_named(api, placed, within, body, param):
 def test_what_a_call_cannot_do_is_refused_with_its_reason(api, placed, within, made, body, code):
     answer = api.post(f"calls/{placed(**made).public_id}/actions", body)
     assert (answer.status_code, answer.json()["code"]) == (409, code)
+    assert commands(within) == []
+
+
+@pytest.fixture
+def phone_call(placed, within):
+    """A running call with somebody's phone at its other end."""
+    call = placed(status="in_progress")
+    facts = {"kind": "inbound", "transport": "livekit", "room": "in_x", "phone": "+12125550177", "persona": ""}
+    within(lambda: Call.objects.filter(pk=call.pk).update(**facts))
+    within(lambda: TenantLimits.objects.update(allowed_countries=["US"]))
+    return call
+
+
+@pytest.mark.parametrize(
+    ("digits", "says"), [("12x", "0-9, *, # and w"), ("", "blank"), ("1" * 200, "no more than 32"), (None, "null")]
+)
+def test_keys_that_no_phone_has_are_named(api, phone_call, within, digits, says):
+    answer = api.post(f"calls/{phone_call.public_id}/actions", {"type": "send_dtmf", "digits": digits})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+    ((param, message),) = [(error["param"], error["detail"]) for error in answer.json()["errors"]]
+    assert (param, says in message) == ("digits", True), message
+    assert commands(within) == []
+
+
+def test_a_caller_is_not_put_through_to_their_own_phone(api, phone_call, within):
+    mine = api.post("transfer_targets", {"name": "Me", "phone": "+1 (212) 555-0177"}).json()["id"]
+    for field, value in (("to", "+1 212 555 0177"), ("target_id", mine)):
+        answer = api.post(f"calls/{phone_call.public_id}/actions", {"type": "transfer", field: value})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+        assert [error["param"] for error in answer.json()["errors"]] == [field]
     assert commands(within) == []
 
 

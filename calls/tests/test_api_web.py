@@ -88,3 +88,26 @@ def test_live_keys_make_live_calls_and_drafts_none(make_api, tenant, agent, with
     assert live.post("calls", web(agent)).json()["livemode"] is True
     draft = within(start_draft, agent=agent)
     assert live.post("calls", web(agent, version=draft.number)).json()["livemode"] is False
+
+
+def test_a_token_may_be_asked_for_again(api, agent):
+    made = api.post("calls", web(agent)).json()
+    answers = [api.post(f"calls/{made['id']}/token") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert {answer.json()["url"] for answer in answers} == {"wss://live.example.com"}
+
+
+def test_nobody_has_a_token_to_a_call_that_is_not_theirs(api, stranger, agent):
+    made = api.post("calls", web(agent)).json()["id"]
+    refused = stranger.post(f"calls/{made}/token")
+    assert (refused.status_code, "token" in refused.json()) == (404, False)
+    assert stranger.post("calls/call_nonsense/token").status_code == 404
+
+
+def test_a_refused_token_says_what_to_do(api, placed):
+    for fields, says in (
+        ({"kind": "web", "status": "in_progress"}, "Place another call"),
+        ({"kind": "web", "status": "ended"}, "Place another call"),
+        ({"kind": "simulated"}, "Browsers join web calls"),
+    ):
+        assert says in api.post(f"calls/{placed(**fields).public_id}/token").json()["detail"]

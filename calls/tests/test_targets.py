@@ -1,17 +1,21 @@
 """Transfer targets: whom a call may be handed to at all."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 
 from agents.models import Agent, TransferTarget
 from calls.errors import InUseError, NameTakenError
 from calls.models import Call
 from calls.services.people import suppress
-from calls.services.targets import change_target, create_target, delete_target, refused_phones
+from calls.services.targets import change_target, create_target, delete_target, hand_over_facts, refused_targets
 from tenants.models import AuditEvent, Tenant, TenantLimits
+from tenants.scope import tenant_scope
 
 PHONE = "+12125550123"
 HOURS = [{"weekdays": [1, 2], "starts_at": "09:00", "ends_at": "17:30"}]
@@ -107,7 +111,43 @@ def test_a_target_in_use_is_not_deleted(make_agent: Callable[..., Agent]) -> Non
     assert TransferTarget.objects.exists()
 
 
-def test_who_was_suppressed_since_is_refused_when_tried(make_call: Callable[..., Call]) -> None:
-    call = make_call()
-    suppress(phone="+12125550199", source="customer")
-    assert refused_phones(call.pk, {PHONE, "+12125550199"}) == {"+12125550199"}
+def test_who_was_suppressed_or_switched_off_since_is_refused_when_tried(make_call: Callable[..., Call]) -> None:
+    call, rows = make_call(), [make_target(name=f"Desk {number}", phone=f"+1212555019{number}") for number in range(3)]
+    known = [row.as_target() for row in rows]
+    assert refused_targets(call.pk, known) == frozenset()
+    suppress(phone=rows[1].phone, source="customer")
+    change_target(target=rows[2], enabled=False)
+    assert refused_targets(call.pk, known) == {rows[1].public_id, rows[2].public_id}
+
+
+def test_nothing_but_its_settings_is_changed_of_a_target(scope: Tenant) -> None:
+    row = make_target()
+    with pytest.raises(TypeError, match="tenant_id"):
+        change_target(target=row, tenant_id=scope.pk)
+
+
+def test_customers_are_told_whom_a_call_was_handed_to_and_no_phone() -> None:
+    told = {"id": "tgt_1", "name": "Desk", "outcome": "busy", "phone": PHONE}
+    facts = hand_over_facts({"reason": "other", "target": None, "tried": [told]})
+    assert (facts["outcome"], facts["tried"]) == ("not_taken", [{"id": "tgt_1", "name": "Desk", "outcome": "busy"}])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_changes_that_do_not_go_together_are_not_both_made() -> None:
+    row = make_target()
+
+    def change(**change: str) -> str:
+        at_once.wait(20)
+        try:
+            with tenant_scope(row.tenant_id):
+                change_target(target=row, **change)
+        except ValidationError as error:
+            return next(iter(error.message_dict))
+        finally:
+            connection.close()
+        return ""
+
+    at_once = Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        changes = [pool.submit(change, mode="blind"), pool.submit(change, digits="12")]
+    assert sorted(each.result() for each in changes) == ["", "digits"]

@@ -5,9 +5,12 @@ from uuid import uuid4
 
 import pytest
 
+from agents.transfers import Target
 from calls.clock import database_now
 from calls.models import Call, CallEvent, Leg, LineSlot, SipTrunk, Supervision, TrunkGrant
 from calls.services.journal import apply_entries
+from calls.services.people import suppress
+from calls.services.targets import change_target, create_target
 from calls.services.transferring import NoWay, Way, begin_transfer, give_line_back, hand_over, supervisors_of
 from calls.telephony.names import supervisor_identity
 from calls.testing import JOB, make_call, make_number
@@ -15,12 +18,13 @@ from tenants.models import User
 from tenants.scope import tenant_scope
 
 PHONE = "+12025550151"
+ANN = Target(id="tgt_x", name="Ann", phone=PHONE)
 
 
 @pytest.fixture
 def call(make_tenant: Any) -> Any:
     """Somebody has called in, and is being talked to."""
-    with tenant_scope(make_tenant()):
+    with tenant_scope(make_tenant(timezone="America/New_York")):
         number = make_number()
         SipTrunk.objects.update(livekit_id="ST_1")
         call = make_call(kind="web", status="in_progress")
@@ -31,8 +35,8 @@ def call(make_tenant: Any) -> Any:
         yield call
 
 
-def begin(call: Call, *, job_id: str = JOB, identity: str = "target-1") -> Way | NoWay:
-    return begin_transfer(call_id=call.pk, job_id=job_id, identity=identity, phone=PHONE)
+def begin(call: Call, *, job_id: str = JOB, identity: str = "target-1", target: Target = ANN) -> Way | NoWay:
+    return begin_transfer(call_id=call.pk, job_id=job_id, identity=identity, target=target)
 
 
 def lines(call: Call) -> list[str]:
@@ -72,6 +76,47 @@ def test_only_the_job_that_talks_to_the_caller_dials(call: Call) -> None:
     assert found.reason == "no_phone"
 
 
+def test_nobody_is_dialed_without_a_number_or_over_a_trunk_that_is_not_there(call: Call) -> None:
+    SipTrunk.objects.update(livekit_id="")
+    assert isinstance(found := begin(call), NoWay)
+    assert (found.reason, Leg.objects.count(), lines(call)) == ("trunk_not_ready", 0, ["caller"])
+    Call.objects.filter(pk=call.pk).update(number=None)
+    assert isinstance(found := begin(call), NoWay)
+    assert found.reason == "no_phone"
+
+
+def test_who_was_switched_off_or_suppressed_a_moment_ago_is_not_dialed(call: Call) -> None:
+    row = create_target(name="Ann", phone=PHONE)
+    ann = row.as_target()
+    change_target(target=row, enabled=False)
+    assert isinstance(found := begin(call, target=ann), NoWay)
+    assert (found.reason, lines(call), Leg.objects.count()) == ("switched_off", ["caller"], 0)
+    change_target(target=row, enabled=True)
+    suppress(phone=PHONE, source="customer")
+    assert isinstance(found := begin(call, target=ann), NoWay)
+    assert (found.reason, lines(call), Leg.objects.count()) == ("recipient_suppressed", ["caller"], 0)
+
+
+def test_a_job_that_asks_again_writes_no_second_leg(call: Call) -> None:
+    for _ in range(2):
+        assert isinstance(begin(call), Way)
+        give_line_back(call_id=call.pk)
+    assert Leg.objects.filter(call=call).count() == 1
+
+
+def test_only_the_calls_own_line_is_given_back_and_told_of(
+    call: Call, sent_messages: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    other = make_call(kind="web", status="in_progress")
+    LineSlot.objects.create(call=other, grant=call.grant, role="target", created_at=database_now())
+    begin(call)
+    for told in (1, 1):
+        with django_capture_on_commit_callbacks(execute=True):
+            give_line_back(call_id=call.pk)
+        assert len(sent_messages()) == told
+    assert (lines(call), lines(other)) == (["caller"], ["target"])
+
+
 def test_two_people_have_the_call_once_it_is_handed_over(call: Call) -> None:
     begin(call)
     assert not hand_over(call_id=call.pk, job_id="another")
@@ -97,4 +142,6 @@ def test_staff_in_the_room_are_those_who_have_not_left(call: Call) -> None:
     made = {"call": call, "mode": "listen", "actor": staff, "reason": "x", "created_at": now}
     here = Supervision.objects.create(**made, expires_at=now.replace(year=now.year + 1))
     Supervision.objects.create(**made, expires_at=now.replace(year=now.year + 1), joined_at=now, left_at=now)
+    elsewhere = made | {"call": make_call(kind="web", status="in_progress")}
+    Supervision.objects.create(**elsewhere, expires_at=now.replace(year=now.year + 1))
     assert supervisors_of(call.pk) == [supervisor_identity(here.pk)]

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from google.protobuf.json_format import MessageToJson
+from jwt import ExpiredSignatureError
 from livekit import api
 
 from agents.testing import make_agent
@@ -19,14 +20,14 @@ from calls import lifecycle
 from calls.clock import database_now
 from calls.errors import CallBegunError, CallEndedError, CallLimitError, NotForThisKindError, WebCallsNotConfiguredError
 from calls.models import Call, CallEvent, ProviderEvent
-from calls.services import dispatching, sweeps
+from calls.services import dispatching, sweeps, web_calls
 from calls.services.web_calls import HOLDS, JOINED_WITHIN, let_in, place_web
 from calls.telephony import events
 from calls.telephony.names import BROWSER, WEB_PREFIX, is_room_of_ours
 from calls.testing import make_call, make_host
 from tenants import lifecycle as tenant_lifecycle
 from tenants.errors import TenantNotActiveError
-from tenants.models import Tenant, TenantLimits
+from tenants.models import AuditEvent, Tenant, TenantLimits, User
 from tenants.scope import tenant_scope
 
 KEY, SECRET = "devkey", "a-secret-of-at-least-32-characters"
@@ -111,6 +112,30 @@ def test_an_entry_is_one_identity_in_one_room_for_a_minute(scope: Tenant) -> Non
     assert found["grants"].can_publish_sources == ["microphone"]
     assert not any((found["grants"].can_publish_data, found["grants"].room_admin, found["grants"].room_create))
     assert entry.token not in repr(entry)
+
+
+def test_a_second_entry_is_as_good_as_the_first_and_to_the_same_room(scope: Tenant) -> None:
+    call, other = place(), place()
+    first, second, elsewhere = (claims(let_in(each).token)["grants"].room for each in (call, call, other))
+    assert (first, second, elsewhere) == (call.room, call.room, other.room)
+    assert call.room != other.room
+
+
+def test_an_entry_ends_when_it_says(scope: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = let_in(place())
+    payload = json.loads(base64.urlsafe_b64decode(entry.token.split(".")[1] + "=="))
+    assert abs(payload["exp"] - entry.expires_at.timestamp()) < 3
+    monkeypatch.setattr(web_calls, "HOLDS", -timedelta(seconds=61))
+    with pytest.raises(ExpiredSignatureError):
+        claims(let_in(place()).token)
+
+
+def test_staff_who_call_are_audited(scope: Tenant, make_user: Callable[..., User]) -> None:
+    staff = make_user()
+    call = place(actor=staff)
+    place()
+    event = AuditEvent.objects.get(action="call.placed")
+    assert (event.actor_id, event.target_id) == (staff.pk, call.pk)
 
 
 def test_nobody_is_let_into_a_call_that_has_begun_or_ended(scope: Tenant) -> None:

@@ -1,6 +1,7 @@
 """Handing callers over: who is tried in which order, and what the model is told."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -8,9 +9,11 @@ from typing import Any, cast
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connection
 
 from agents.transfers import Target, TransferPolicy
 from calls.services.people import suppress
+from calls.services.targets import change_target, create_target
 from tenants.models import Tenant, TenantLimits
 from tenants.scope import tenant_scope
 from voice_worker.handing import HandOver, Tried
@@ -91,7 +94,7 @@ def test_the_chosen_one_is_first_and_the_others_follow_by_priority(chosen: str, 
 
 def test_who_is_closed_refused_or_the_caller_is_skipped() -> None:
     evening = MONDAY.replace(hour=23)
-    made = plan(POLICY, chosen="Doctor", own_phone=DESK.phone, refused={SALES.phone}, at=evening)
+    made = plan(POLICY, chosen="Doctor", own_phone=DESK.phone, refused={SALES.id}, at=evening)
     assert made.targets == ()
     assert list(made.skipped) == [Tried(DOCTOR, "closed"), Tried(DESK, "failed"), Tried(SALES, "failed")]
 
@@ -137,6 +140,53 @@ async def test_who_was_suppressed_since_the_call_began_is_not_tried(inbound: Cal
     done = await People(inbound).reach(hands, chosen="Desk", reason="other", summary="")
     assert (done.tried[0], done.joined and done.joined.name) == (Tried(DESK, "failed"), hands.targets[0].name)
     assert "Desk" not in {each.name for each in hands.targets}
+
+
+async def test_who_was_switched_off_since_the_call_began_is_not_tried(inbound: CallSnapshot, caller_tenant: Tenant) -> None:
+    def off() -> Target:
+        with tenant_scope(caller_tenant):
+            row = create_target(name="Off", phone="+12125550129")
+            known = row.as_target()
+            change_target(target=row, enabled=False)
+            return known
+
+    ann, hands = await sync_to_async(off)(), Hands()
+    both = replace(inbound, transfers=TransferPolicy(targets=[ann, DESK]))
+    done = await People(both).reach(hands, chosen="Off", reason="other", summary="")
+    assert ([each.name for each in hands.targets], done.tried[0]) == (["Desk"], Tried(ann, "failed"))
+
+
+async def test_nobody_is_held_where_nobody_may_be_tried(inbound: CallSnapshot) -> None:
+    hands = Hands()
+    for targets, outcomes in (([], []), ([DESK], ["failed"])):
+        alone = replace(inbound, phone=DESK.phone, transfers=TransferPolicy(targets=targets))
+        done = await People(alone).reach(hands, chosen="Desk", reason="other", summary="")
+        assert (done.joined, [each.outcome for each in done.tried], hands.targets) == (None, outcomes, [])
+
+
+@pytest.fixture
+def stuck(inbound: CallSnapshot) -> Iterator[None]:
+    """Nobody can read the targets meanwhile."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute("LOCK TABLE agents_transfertarget")
+    yield
+    other.close()
+
+
+async def test_a_database_that_does_not_answer_keeps_nobody_from_a_person(inbound: CallSnapshot, stuck: None) -> None:
+    hands = Hands()
+    async with asyncio.timeout(10):
+        done = await People(inbound).reach(hands, chosen="Desk", reason="other", summary="")
+    assert done.joined
+    assert done.joined.name == "Desk"
+
+
+async def test_without_anybody_to_hand_over_to_the_model_says_so_and_goes_on() -> None:
+    result, _ = await used(HandOver(joined=None, tried=()))
+    assert (result.status, result.reply) == ("refused", True)
+    assert result.output["error"].startswith("There is nobody this call can be handed to. The caller is with you again.")
 
 
 async def test_the_model_is_silent_when_somebody_has_the_call() -> None:

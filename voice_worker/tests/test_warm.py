@@ -21,25 +21,31 @@ MAILBOX = Heard(text="Please leave a message after the tone.", speech_s=3, quiet
 class Run:
     """One transfer over a line, and the steps it has told."""
 
-    def __init__(self, line: Line, *, max_hold_s: int = 15, refer: Any = None, answers_within_s: float = 0.3) -> None:
+    def __init__(
+        self, line: Line, *, max_hold_s: int = 15, refer: Any = None, answers_within_s: float = 0.3, summary: bool = True
+    ) -> None:
         self.steps: list[str] = []
+        self.spoken: list[str] = []
         self.left = asyncio.Event()
         self._transfer = Transfer(
             colleagues=line,
             refer=refer,
             hearing=None,  # type: ignore[arg-type]
             voice=self._speak,
-            policy=TransferPolicy.model_construct(max_hold_s=max_hold_s, summary=True),
+            policy=TransferPolicy.model_construct(max_hold_s=max_hold_s, summary=summary),
             note=self._note,
             answers_within_s=answers_within_s,
         )
 
     async def to(self, *targets: Target) -> tuple[str, str]:
         """Who has the call, and what became of all."""
-        done: HandOver = await self._transfer.run(targets, reason="Why", summary="", phone="", caller_left=self.left)
+        done: HandOver = await self._transfer.run(
+            targets, reason="Why", summary="Order 7 is late.", phone="", caller_left=self.left
+        )
         return done.joined.id if done.joined else "", " ".join(each.outcome for each in done.tried)
 
     async def _speak(self, text: str) -> bytes:
+        self.spoken.append(text)
         return text.encode()
 
     def _note(self, kind: str, /, **data: Any) -> None:
@@ -112,8 +118,33 @@ async def test_who_is_dialed_when_the_caller_leaves_is_hung_up_on() -> None:
     line = Line(p1=None)
     run = Run(line)
     asyncio.get_running_loop().call_later(0.1, run.left.set)
-    assert await run.to(target(1)) == ("", "caller_left")
+    async with asyncio.timeout(5):
+        assert await run.to(target(1)) == ("", "caller_left")
     assert line.dismissed == [("target-1", "given_up")]
+
+
+async def test_who_hangs_up_instead_of_answering_is_not_waited_for() -> None:
+    run = Run(Line(p1={"leaves": True}, p2={"key": "1"}), answers_within_s=60, max_hold_s=60)
+    async with asyncio.timeout(10):
+        assert await run.to(target(1), target(2)) == ("2", "declined joined")
+
+
+async def test_the_summary_is_told_where_it_is_wanted() -> None:
+    for wanted in (True, False):
+        run = Run(Line(p1={"key": "1"}), summary=wanted)
+        await run.to(target(1))
+        assert ("Order 7 is late" in run.spoken[0]) == wanted
+
+
+async def test_a_join_under_way_when_the_wait_is_over_is_finished() -> None:
+    class Slow(Line):
+        async def join(self, colleague: Any) -> bool:
+            await asyncio.sleep(2)
+            return await super().join(colleague)
+
+    line = Slow(p1={"key": "1", "after": 0})
+    assert await Run(line, max_hold_s=1).to(target(1)) == ("1", "joined")
+    assert line.dismissed == []
 
 
 async def test_a_call_that_ended_during_the_join_is_nobodys() -> None:

@@ -35,6 +35,8 @@ async def use(arguments: Arguments, use: Use) -> Result:
 
 
 def _sentence(done: HandOver, *, at: datetime) -> str:
+    if not done.tried:
+        return "There is nobody this call can be handed to."
     begins = "Nobody is there now" if all(tried.outcome == "closed" for tried in done.tried) else "Nobody took the call"
     return f"{begins}: {'; '.join(_told(tried, at=at) for tried in done.tried)}."
 
