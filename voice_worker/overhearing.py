@@ -11,7 +11,7 @@ import structlog
 from livekit import rtc
 from livekit.agents import stt
 
-from voice_worker.audio import CallClock, FrameSink
+from voice_worker.audio import RATE, CallClock, FrameSink
 
 logger = structlog.get_logger(__name__)
 
@@ -57,7 +57,9 @@ class Overhearing:
             # Where nobody understands them any more, there is still the sound.
             with contextlib.suppress(RuntimeError):
                 words.push_frame(event.frame)
+        # Last words end where silence follows them.
         with contextlib.suppress(RuntimeError):
+            words.push_frame(rtc.AudioFrame(bytes(2 * RATE), RATE, 1, RATE))
             words.end_input()
 
     async def _understand(self, words: stt.RecognizeStream) -> None:

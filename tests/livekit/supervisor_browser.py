@@ -10,6 +10,8 @@ from livekit import rtc
 from voice_worker.audio import RATE, Int16Array
 from voice_worker.simulation.carrier import sounds
 
+_HEARD_S = 3
+
 
 def tell(**what: object) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
@@ -23,11 +25,13 @@ async def hear(track: rtc.Track) -> None:
 
 
 async def play(source: rtc.AudioSource, pcm: Int16Array) -> None:
-    await source.capture_frame(rtc.AudioFrame(pcm.tobytes(), RATE, 1, len(pcm)))
+    for begin in range(0, len(pcm), RATE // 10):
+        piece = pcm[begin : begin + RATE // 10]
+        await source.capture_frame(rtc.AudioFrame(piece.tobytes(), RATE, 1, len(piece)))
 
 
 async def speak(room: rtc.Room, token: int, text: str) -> None:
-    """A tone all the time, after the murmured text and a pause."""
+    """A tone all the time, after the murmured text, which waits until the others can hear it."""
     source = rtc.AudioSource(RATE, 1)
     track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
     try:
@@ -37,7 +41,8 @@ async def speak(room: rtc.Room, token: int, text: str) -> None:
         tell(refused=type(error).__name__)
         return
     if text:
-        await play(source, np.concatenate([sounds.murmur(text), np.zeros(RATE, dtype=np.int16)]))
+        for part in (np.zeros(_HEARD_S * RATE, dtype=np.int16), sounds.murmur(text), np.zeros(RATE, dtype=np.int16)):
+            await play(source, part)
     while True:
         await play(source, sounds.token_tone(token, seconds=0.1))
 

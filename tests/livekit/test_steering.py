@@ -172,7 +172,7 @@ async def has_left(tenant: Tenant, call: Call) -> Supervision:
 
 async def taken_over(carrier: Carrier, tenant: Tenant, call: Call, browser: Browser) -> None:
     assert await browser.tells("heard") == 43
-    await until(lambda: SAYS in [line.get("token") for line in carrier.leg(room=call.room)], seconds=10)
+    await until(lambda: SAYS in [line.get("token") for line in carrier.leg(room=call.room)], seconds=20)
     assert await act(tenant, call, Kind.SAY, text="Hello.") == ("failed", "agent_muted")
 
 
@@ -218,5 +218,5 @@ async def test_what_is_said_in_the_agents_place_is_recorded_and_written_down(
         assert await act(caller, call, Kind.HANG_UP) == ("done", "")
         assert SAYS in await recorded.tokens(worker, caller, call, channel=AGENT)
         assert SAYS not in await recorded.tokens(worker, caller, call, channel=CALLER)
-    turns = (await rows(caller, call))["turns"]
-    assert turns == [("agent", "Hello there."), ("person", said), ("agent", "I am back.")]
+        turns = (await rows(caller, call))["turns"]
+        assert turns == [("agent", "Hello there."), ("person", said), ("agent", "I am back.")]
