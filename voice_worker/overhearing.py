@@ -15,7 +15,7 @@ from voice_worker.audio import RATE, CallClock, FrameSink
 
 logger = structlog.get_logger(__name__)
 
-_BEGIN: Final = (stt.SpeechEventType.START_OF_SPEECH, stt.SpeechEventType.INTERIM_TRANSCRIPT)
+_INTERIM: Final = stt.SpeechEventType.INTERIM_TRANSCRIPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,15 @@ class Overhearing:
             async with words:
                 async for event in words:
                     now = self._clock.now()
-                    if event.type in _BEGIN:
-                        began = now if began is None else began
+                    if event.type == stt.SpeechEventType.START_OF_SPEECH or (event.type == _INTERIM and began is None):
+                        began = now
                     elif event.type == stt.SpeechEventType.FINAL_TRANSCRIPT and event.alternatives:
-                        heard, first, began = event.alternatives[0], began, None
-                        if heard.text:
-                            self._said(Words(heard.text, now if first is None else first, now, str(heard.language or "")))
+                        ended = self._clock.from_wall(event.speech_end_time) if event.speech_end_time else now
+                        self._tell(event.alternatives[0], began=ended if began is None else began, ended=ended)
+                        began = None
         except Exception as error:  # noqa: BLE001 of whatever class the provider's is
             logger.warning("somebody is not understood", error=type(error).__name__)
+
+    def _tell(self, heard: stt.SpeechData, *, began: float, ended: float) -> None:
+        if heard.text:
+            self._said(Words(heard.text, began, max(began, ended), str(heard.language or "")))
