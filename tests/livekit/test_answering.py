@@ -17,17 +17,18 @@ from tests.livekit.platform import Worker, call_as, call_is, in_db
 from tests.livekit.rig import Carrier, until
 from voice_worker.simulation.carrier.log import Entry
 
-QUICK = {"after_s": 0.2}
+RINGS = {"after_s": 2}
+"""Long enough for the agent to be ready when they answer, as it is where people answer."""
 GREETING = "You have reached my voicemail. Please leave your name and your number."
 MENU = "For sales, press 1. For support, press 2."
 SCREEN = "Hi, if you record your name and reason for calling, I'll see if this person is available."
 BOOK = {
     "numbers": {
-        "+12025550111": {"then": {"kind": "voicemail", "greeting": GREETING}, **QUICK},
-        "+12025550112": {"then": {"kind": "voicemail", "greeting": GREETING, "beep": False}, **QUICK},
-        "+12025550113": {"then": {"kind": "menu", "prompt": MENU, "options": {"1": {"kind": "silence"}}}, **QUICK},
-        "+12025550114": {"then": {"kind": "screening", "question": SCREEN, "accepts": False, "decides_s": 1}, **QUICK},
-        "+12025550115": {"then": {"kind": "silence"}, "hangs_up_after_s": 8, **QUICK},
+        "+12025550111": {"then": {"kind": "voicemail", "greeting": GREETING}, **RINGS},
+        "+12025550112": {"then": {"kind": "voicemail", "greeting": GREETING, "beep": False}, **RINGS},
+        "+12025550113": {"then": {"kind": "menu", "prompt": MENU, "options": {"1": {"kind": "silence"}}}, **RINGS},
+        "+12025550114": {"then": {"kind": "screening", "question": SCREEN, "accepts": False, "decides_s": 1}, **RINGS},
+        "+12025550115": {"then": {"kind": "silence"}, "hangs_up_after_s": 8, **RINGS},
     }
 }
 MACHINES = {
