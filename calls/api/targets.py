@@ -104,7 +104,7 @@ class TransferTargetViewSet(LockedMixin, ListMixin, RetrieveMixin, ResourceViewS
     @extend_schema(summary="Change a transfer target", request=Shape(partial=True), responses=Shape, examples=[CHANGE_EXAMPLE])
     @transaction.atomic
     def partial_update(self, request: Request, id: str) -> Response:
-        """Calls that are placed from now on know it like this; those that run keep what they began with."""
+        """Calls placed from now on know it like this; those that run keep what they began with, and try none that is off."""
         before = self.locked(request, id)
         return self._answer(targets.change_target(target=before, **self.body(Shape, request, partial=True)))
 

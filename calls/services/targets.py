@@ -47,7 +47,7 @@ def create_target(*, actor: User | None = None, **given: Any) -> TransferTarget:
 
 @transaction.atomic
 def change_target(*, target: TransferTarget, actor: User | None = None, **changes: Any) -> TransferTarget:
-    """Calls that are placed from now on know the target like this. Raises as create_target does."""
+    """Calls placed from now on know the target like this; none tries one that is off. Raises as create_target does."""
     row: TransferTarget = TransferTarget.objects.select_for_update(no_key=True, of=("self",)).get(pk=target.pk)
     changed = sorted(name for name, value in _only(changes).items() if getattr(row, name) != value)
     for name in changed:
