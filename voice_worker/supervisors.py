@@ -74,6 +74,8 @@ class RoomSupervisors:
         self._joined(participant.identity)
         self._spawn(self._watch(participant))
         if self._said and self._hearing:
+            if before := self._hears.pop(supervision_id, None):
+                self._spawn(before.aclose())
             self._hears[supervision_id] = Overhearing(
                 self._microphone(participant),
                 hearing=self._hearing(),

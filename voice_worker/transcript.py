@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from livekit.agents import llm
@@ -118,20 +119,7 @@ class Transcript:
 
     def person_said(self, said: Words) -> None:
         """Somebody of the staff spoke in the agent's place."""
-        self._append(
-            {
-                "op": "turn",
-                "sequence": self._take_number(),
-                "speaker": "person",
-                **self._words(said.text, said),
-                "started_ms": _ms(said.started_at),
-                "ended_ms": _ms(said.ended_at),
-                "interrupted": False,
-                "language": said.language,
-                "metrics": {},
-                "source": "speech",
-            }
-        )
+        self._write("person", self._take_number(), said, text=said.text, language=said.language, source="speech")
 
     def item_added(self, item: llm.ChatMessage) -> None:
         if item.role == "user":
@@ -173,19 +161,14 @@ class Transcript:
             ended_at=self._second(metrics.get("stopped_speaking_at"), now),
         )
         self._agent_turns.append(turn)
-        self._append(
-            {
-                "op": "turn",
-                "sequence": turn.sequence,
-                "speaker": "agent",
-                **self._words(item.text_content or "", turn),
-                "started_ms": _ms(turn.started_at),
-                "ended_ms": _ms(turn.ended_at),
-                "interrupted": bool(item.interrupted),
-                "language": "",
-                "metrics": _milliseconds(metrics, _AGENT_METRICS),
-                "source": self._source_of(item),
-            }
+        self._write(
+            "agent",
+            turn.sequence,
+            turn,
+            text=item.text_content or "",
+            interrupted=bool(item.interrupted),
+            metrics=_milliseconds(metrics, _AGENT_METRICS),
+            source=self._source_of(item),
         )
         self._unmatched = [known for known in self._unmatched if not self._match(known)]
 
@@ -214,18 +197,33 @@ class Transcript:
 
     def _write_caller(self, turn: _CallerTurn, *, text: str, metrics: Mapping[str, int]) -> None:
         self.caller_turn = turn.sequence
+        given: dict[str, Any] = {"language": turn.language, "metrics": metrics, "source": self._said_by_caller}
+        self._write("caller", turn.sequence, turn, text=text, **given)
+
+    def _write(
+        self,
+        speaker: Literal["caller", "agent", "person"],
+        sequence: int,
+        turn: _CallerTurn | _AgentTurn | Words,
+        *,
+        text: str,
+        source: Source,
+        interrupted: bool = False,
+        language: str = "",
+        metrics: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._append(
             {
                 "op": "turn",
-                "sequence": turn.sequence,
-                "speaker": "caller",
+                "sequence": sequence,
+                "speaker": speaker,
                 **self._words(text, turn),
                 "started_ms": _ms(turn.started_at),
                 "ended_ms": _ms(turn.ended_at),
-                "interrupted": False,
-                "language": turn.language,
+                "interrupted": interrupted,
+                "language": language,
                 "metrics": dict(metrics),
-                "source": self._said_by_caller,
+                "source": source,
             }
         )
 
