@@ -233,4 +233,28 @@ SAYS_LITTLE = Persona(
     farewell=("Okay, bye.",),
 )
 
-PERSONAS: Mapping[str, Persona] = {each.key: each for each in (HOURS_AND_MESSAGE, CHANGES_MIND, SAYS_LITTLE)}
+_HANDING = (
+    r"\b(put|putting|connect(ing)?|transfer(ring)?|hand(ing)?)\b.{0,40}\b(you|through|over|call)\b"
+    r"|\b(nobody|no one|not (be )?(able|available)|can't|cannot|unavailable|unable)\b"
+)
+
+WANTS_A_PERSON = Persona(
+    key="wants_a_person",
+    title="Wants to speak to a person",
+    description="Asks to be put through to somebody because of a bill, and stays on the line while that is tried.",
+    name="Susan Clark",
+    steps=(
+        Step(
+            key="person",
+            say=("Hello. I would like to speak to a person, please. It is about my last bill.",),
+            again=("Please put me through to somebody at the front desk.",),
+            until=_HANDING,
+        ),
+        Step(key="bill", say=("Hi, I think there is a mistake on my last bill.",), waits_s=20.0),
+    ),
+    goals=(Goal(key="person", title="is put through, or told why not", hears=_HANDING),),
+    farewell=("Okay. Thank you, goodbye.",),
+    patience_s=45.0,
+)
+
+PERSONAS: Mapping[str, Persona] = {each.key: each for each in (HOURS_AND_MESSAGE, CHANGES_MIND, SAYS_LITTLE, WANTS_A_PERSON)}

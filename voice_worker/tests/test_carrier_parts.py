@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from voice_worker.simulation.carrier.bus import RpcError, _channel
 from voice_worker.simulation.carrier.legs import Leg
 from voice_worker.simulation.carrier.limits import Gate
 from voice_worker.simulation.carrier.log import CarrierLog, legs_of, read_log
+from voice_worker.simulation.carrier.takes import Take
 
 
 def heard(pcm: np.ndarray) -> list[int]:
@@ -159,3 +161,21 @@ async def test_a_phone_that_would_play_all_day_lets_the_others_go_on_once_its_ca
             await asyncio.sleep(0)
         assert not playing.done()
         playing.cancel()
+
+
+def test_a_take_has_both_sides_at_their_time(tmp_path: Path):
+    now = [5.0]
+    take = Take(tmp_path / "takes" / "SCL_1.wav", clock=lambda: now[0])
+    agent, person = take.ear(), take.ear()
+    second = np.full(RATE, 1000, dtype=np.int16)
+    agent(second)
+    now[0] = 6.1  # late, but it goes on where the last second ended
+    agent(second)
+    person(second)
+    now[0] = 9.0
+    take.say(second)
+    take.store()
+    with wave.open(str(tmp_path / "takes" / "SCL_1.wav")) as file:
+        sound = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, file.getnchannels())
+    at = (np.array([0.5, 1.05, 1.5, 2.05, 3.0, 4.5]) * RATE).astype(int)
+    assert sound[at].tolist() == [[0, 1000], [0, 1000], [0, 2000], [0, 1000], [0, 0], [1000, 0]]

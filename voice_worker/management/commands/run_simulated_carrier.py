@@ -16,6 +16,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--book", type=Path, metavar="FILE", help="Phone book, TOML or JSON; without it the built-in one.")
         parser.add_argument("--log", type=Path, metavar="FILE", help="The carrier's own account (VP_FILES/carrier/log.jsonl).")
+        parser.add_argument(
+            "--record", type=Path, metavar="FOLDER", help="Keep what each phone says (left) and hears (right): FOLDER/<leg>.wav."
+        )
         actions = parser.add_subparsers(dest="action", metavar="ACTION", help="Without one the carrier runs until stopped.")
         call = actions.add_parser("call", help="A running carrier calls one of our numbers.")
         call.add_argument("--from", dest="caller", required=True, metavar="NUMBER", help="Its entry in the book says who speaks.")
@@ -33,9 +36,9 @@ class Command(BaseCommand):
         press.add_argument("digits")
         actions.add_parser("legs", help="Show the legs that are up.")
 
-    def handle(self, *, action: str | None, book: Path | None, log: Path | None, **options: Any) -> None:
+    def handle(self, *, action: str | None, book: Path | None, log: Path | None, record: Path | None, **options: Any) -> None:
         if action is None:
-            self._serve(book, log)
+            self._serve(book, log, record)
             return
         from voice_worker.simulation.carrier.control import ControlError, request
 
@@ -51,7 +54,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(json.dumps(result, indent=1))
 
-    def _serve(self, book: Path | None, log: Path | None) -> None:
+    def _serve(self, book: Path | None, log: Path | None, takes: Path | None) -> None:
         from voice_worker.simulation.carrier.book import BUILT_IN, BookError, load_book
 
         for name, example in {"REDIS_URL": "redis://127.0.0.1:6379/0", "LIVEKIT_URL": "ws://127.0.0.1:7880"}.items():
@@ -64,10 +67,10 @@ class Command(BaseCommand):
         except BookError as error:
             raise CommandError(str(error)) from error
         path = log or Path(settings.VP_FILES) / "carrier" / "log.jsonl"
-        asyncio.run(_run(phone_book, path, tell=self.stdout.write))
+        asyncio.run(_run(phone_book, path, takes, tell=self.stdout.write))
 
 
-async def _run(book: Any, path: Path, *, tell: Any) -> None:
+async def _run(book: Any, path: Path, takes: Path | None, *, tell: Any) -> None:
     from voice_worker.simulation.carrier.actors import Stage
     from voice_worker.simulation.carrier.control import Control
     from voice_worker.simulation.carrier.exchange import Exchange
@@ -77,7 +80,7 @@ async def _run(book: Any, path: Path, *, tell: Any) -> None:
     log = CarrierLog(path, on_entry=lambda entry: tell(_line(entry)))
     stage = Stage(speech_url=settings.VP_SPEECH_URL, folder=path.parent)
     server = Server(url=settings.LIVEKIT_URL, key=settings.LIVEKIT_API_KEY, secret=settings.LIVEKIT_API_SECRET)
-    exchange = Exchange(redis_url=settings.REDIS_URL, server=server, book=book, log=log, stage=stage)
+    exchange = Exchange(redis_url=settings.REDIS_URL, server=server, book=book, log=log, stage=stage, takes=takes)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

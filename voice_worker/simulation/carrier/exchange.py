@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 import math
 import re
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -20,6 +22,9 @@ from voice_worker.simulation.carrier.bus import Bus, Client, NoReplyError, RpcEr
 from voice_worker.simulation.carrier.legs import By, Leg, Seat, Server
 from voice_worker.simulation.carrier.limits import Gate
 from voice_worker.simulation.carrier.log import CarrierLog
+from voice_worker.simulation.carrier.takes import Take
+
+logger = logging.getLogger(__name__)
 
 _TRANSFER: Final = "TransferSIPParticipant"
 _BEFORE_RINGING_S: Final = 0.1
@@ -40,8 +45,12 @@ class CallFailedError(Exception):
 class Exchange:
     """Everything needs a running event loop; `start` returns when the server can reach us."""
 
-    def __init__(self, *, redis_url: str, server: Server, book: PhoneBook, log: CarrierLog, stage: Stage) -> None:
+    def __init__(
+        self, *, redis_url: str, server: Server, book: PhoneBook, log: CarrierLog, stage: Stage, takes: Path | None = None
+    ) -> None:
+        """`takes`: the folder for what every phone says and hears."""
         self.bus, self.legs = Bus(redis_url), dict[str, Leg]()
+        self._takes, self._storing = takes, set[asyncio.Task[None]]()
         self._server, self._book, self._log, self._stage = server, book, log, stage
         self._gate, self._joining = Gate(book.limits), asyncio.Semaphore(_JOINS_AT_ONCE)
         self._calls = Service(self.bus, "SIPInternal")
@@ -55,6 +64,7 @@ class Exchange:
     async def aclose(self) -> None:
         """Hangs up everything that is still up."""
         await asyncio.gather(*(leg.end("carrier", "carrier_stopped") for leg in tuple(self.legs.values())))
+        await asyncio.gather(*self._storing, return_exceptions=True)
         await self.bus.aclose()
         await self._stage.aclose()
 
@@ -185,6 +195,8 @@ class Exchange:
             raise refusal(entry.status, entry.text)
 
     async def _live(self, leg: Leg, actor: Actor, *, hangs_up_after_s: float | None, longest_s: float = math.inf) -> None:
+        if self._takes:
+            self._record(leg, self._takes / f"{leg.id}.wav")
         acting = self.bus.spawn(act(actor, leg, self._stage))
         until = math.inf if hangs_up_after_s is None else hangs_up_after_s
         try:
@@ -192,6 +204,23 @@ class Exchange:
                 await (leg.end("phone", "hung_up") if until <= longest_s else leg.end("carrier", "max_duration"))
         finally:
             acting.cancel()
+
+    def _record(self, leg: Leg, path: Path) -> None:
+        take = Take(path)
+        leg.on_said.append(take.say)
+        leg.listen(take.ear)
+
+        def keep() -> None:
+            storing = asyncio.create_task(asyncio.to_thread(take.store))
+            self._storing.add(storing)
+            storing.add_done_callback(self._stored)
+
+        leg.on_ending.append(keep)
+
+    def _stored(self, storing: asyncio.Task[None]) -> None:
+        self._storing.discard(storing)
+        if error := storing.exception():
+            logger.warning("what a phone said and heard was not kept: %s", error)
 
     async def _transfer(self, leg: Leg, asked: Any) -> Message:
         number = re.split("[@;]", re.sub("^(tel|sips?):", "", asked.transfer_to))[0]

@@ -61,6 +61,7 @@ class Leg:
         self.reason, self.asked = "", round(time.monotonic(), 6)
         self.answered, self.heard_somebody = False, asyncio.Event()
         self.on_ending: list[Callable[[], None]] = []
+        self.on_said: list[Ear] = []
         self._log, self._spawn = log, spawn
         self._source: rtc.AudioSource | None = None
         self._tracks: list[rtc.Track] = []
@@ -136,6 +137,8 @@ class Leg:
 
     async def play_frame(self, pcm: Int16Array) -> None:
         if self._source is not None and not self.over.is_set():
+            for tell in self.on_said:
+                tell(pcm)
             await self._source.capture_frame(rtc.AudioFrame(pcm.tobytes(), RATE, 1, len(pcm)))
 
     async def press(self, digits: str) -> None:
