@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from agents.transfers import HOLD_SENTENCE
+from agents.transfers import BACK_SENTENCE, HOLD_SENTENCE
 
 SCHEMA_VERSION = 1
 INSTRUCTIONS_MAX_CHARS = 40_000
@@ -318,6 +318,12 @@ class Transfer(Section):
         HOLD_SENTENCE, "Sentence before waiting", "Spoken to the caller, word for word; empty for none.", max_length=300
     )
     hold_sound: bool = setting(True, "Sound while waiting", "The caller hears a sound until somebody is there.")
+    back_sentence: str = setting(
+        BACK_SENTENCE,
+        "Sentence when nobody takes it",
+        "Spoken, word for word, to a caller who has waited; then the agent goes on. Empty for none.",
+        max_length=300,
+    )
     summary: bool = setting(
         True, "Tell the person what it is about", "Whoever takes over hears one or two sentences before they have the caller."
     )

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 RINGS_S: Final = 25
 HOLD_SENTENCE: Final = "One moment please, I am getting somebody for you."
+BACK_SENTENCE: Final = "I am sorry, nobody can take your call right now."
 
 
 class Target(BaseModel):
@@ -43,6 +44,8 @@ class TransferPolicy(BaseModel):
     hold_sentence: str = HOLD_SENTENCE
     hold_sound: bool = True
     """Whether the caller hears a sound while they wait, after the sentence."""
+    back_sentence: str = BACK_SENTENCE
+    """Said to a caller who has waited and whom nobody took; empty for none."""
     summary: bool = True
     """Whether the person hears a short summary before they confirm."""
     max_hold_s: int = Field(default=120, ge=15, le=600)

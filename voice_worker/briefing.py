@@ -20,11 +20,11 @@ _NOTE_S, _REST_S = 1.2, 2.0
 _SOFT: Final = 1800
 
 
-def briefing(*, reason: str, summary: str, phone: str) -> list[str]:
-    """What is said, and what is said again to who does not answer."""
+def briefing(*, reason: str, summary: str, phone: str) -> tuple[str, str]:
+    """What somebody is told, and the question that follows; who does not answer is asked again."""
     ending = f", from the number that ends in {' '.join(phone[-4:])}" if phone[-4:].isdigit() else ""
-    said = [_sentence(_HELLO + ending), _sentence(reason), _sentence(summary), _CHOICE]
-    return [" ".join(part for part in said if part), _CHOICE]
+    told = [_sentence(_HELLO + ending), _sentence(reason), _sentence(summary)]
+    return " ".join(part for part in told if part), _CHOICE
 
 
 def _sentence(text: str) -> str:
@@ -33,7 +33,7 @@ def _sentence(text: str) -> str:
 
 
 class Confirmation:
-    """One person's answer. Keys count at any time; words only after the question, because a phone is taken with a yes."""
+    """One person's answer. Keys count at any time; words only from the question on: a phone is taken with a yes."""
 
     def __init__(self) -> None:
         self.answer: Outcome | None = None

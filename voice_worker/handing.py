@@ -23,6 +23,8 @@ class HandOver:
 
     joined: Target | None
     tried: Sequence[Tried]
+    told: str = ""
+    """What a caller whom nobody took has been told of it."""
 
 
 class HandsOver(Protocol):

@@ -1,7 +1,7 @@
 """Whom a caller is handed to: which targets of the version, in which order, and what is written down of it."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -72,7 +72,7 @@ class People:
         # Whoever carries it out goes by priority.
         ranked = [target.model_copy(update={"priority": rank}) for rank, target in enumerate(made.targets)]
         done = await hands.hand_over(targets=ranked, reason=reason, summary=summary)
-        return HandOver(joined=done.joined, tried=[*made.skipped, *done.tried])
+        return replace(done, tried=[*made.skipped, *done.tried])
 
     async def _refused(self) -> frozenset[str]:
         """Targets were checked when they were saved, so a database that is away now keeps nobody from a person."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -162,7 +163,8 @@ class SpokenConversation(Conversation):
             raise
         if done.joined is None:
             await self._take_caller_back(colleagues)
-        elif done.joined.mode == "warm":
+            return replace(done, told=self._tell_nobody_came())
+        if done.joined.mode == "warm":
             self.end(outcome.HANDED_OVER)
         return done
 
@@ -185,6 +187,12 @@ class SpokenConversation(Conversation):
         if policy.hold_sound:
             colleagues.play_hold()
         self._note_step("transfer_holding")
+
+    def _tell_nobody_came(self) -> str:
+        """Returns what is said, at once: a model may take its time to find words of its own."""
+        sentence = self._script.transfers.back_sentence
+        gone = self._ends.left.is_set()
+        return sentence if sentence and not gone and self._say(sentence, source="ordered") else ""
 
     async def _take_caller_back(self, colleagues: Colleagues) -> None:
         await colleagues.attach()

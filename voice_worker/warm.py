@@ -24,6 +24,7 @@ _SILENT_S: Final = 1.2
 """Who says nothing when they have answered is talked to after so long."""
 _GREETING_S: Final = 8.0
 _LONG_GREETING_WORDS: Final = 15
+_ASKED_TIMES: Final = 2
 _MAILBOXES: Final = ("machine_vm", "machine_unavailable")
 _PUT_THROUGH: Final[dict[str, Outcome]] = {"busy": "busy", "no_answer": "no_answer", "declined": "declined"}
 
@@ -157,16 +158,21 @@ class Transfer:
         said = Confirmation()
         colleague.listen(on_key=said.key, on_words=said.words)
         answer = await self._unless_answered(colleague, said, self._greeted(colleague)) or _lecture(colleague)
-        for pcm in await speaking:
-            answer = answer or await self._unless_answered(colleague, said, colleague.say(pcm))
+        told, question = await speaking
+        answer = answer or await self._unless_answered(colleague, said, colleague.say(told))
+        for _ in range(_ASKED_TIMES):
             if answer:
                 break
-            self._note("transfer_briefed", target=target.name)
             said.asked()
-            answer = await self._unless_answered(colleague, said, asyncio.sleep(self._answers_within_s))
+            answer = await self._unless_answered(colleague, said, self._ask(colleague, target, question))
         if answer == "joined":
             self._note("transfer_confirmed", target=target.name)
         return answer or "declined"
+
+    async def _ask(self, colleague: Colleague, target: Target, question: bytes) -> None:
+        await colleague.say(question)
+        self._note("transfer_briefed", target=target.name)
+        await asyncio.sleep(self._answers_within_s)
 
     async def _greeted(self, colleague: Colleague) -> None:
         """Whoever answers speaks first."""

@@ -13,14 +13,22 @@ SILENT = Heard(quiet_s=9, elapsed_s=9)
 
 
 class Phone:
-    """A colleague who answers with keys or words once `after` sentences were said to them."""
+    """A colleague who answers once `after` things were said to them, of `lasts_s` each: they are told, then asked."""
 
     def __init__(
-        self, identity: str, *, key: str = "", words: str = "", after: int = 1, heard: Heard = SILENT, leaves: bool = False
+        self,
+        identity: str,
+        *,
+        key: str = "",
+        words: str = "",
+        after: int = 2,
+        lasts_s: float = 0,
+        heard: Heard = SILENT,
+        leaves: bool = False,
     ) -> None:
         self.identity, self.left = identity, asyncio.Event()
         self._key, self._words, self._after, self._heard, self._leaves = key, words, after, heard, leaves
-        self.said = 0
+        self.said, self._lasts_s = 0, lasts_s
 
     def listen(self, *, on_key: Callable[[str], None], on_words: Callable[[str], None]) -> None:
         self._on_key, self._on_words = on_key, on_words
@@ -32,6 +40,7 @@ class Phone:
     async def say(self, pcm: bytes) -> None:
         self.said += 1
         asyncio.get_running_loop().call_later(0.06, self._answer)
+        await asyncio.sleep(self._lasts_s)
 
     def _answer(self) -> None:
         if self.said != self._after:

@@ -24,6 +24,7 @@ from voice_worker.tools.base import Result
 WANTS = [Rule(hears="person", tool="press_digits", arguments={"digits": "1"}), OPENS]
 HEARS = ["A person, please.", "What time do you open?"]
 HOLDS = "One moment please, I am getting somebody for you."
+BACK = "I am sorry, nobody can take your call right now."
 
 
 @pytest.fixture(autouse=True)
@@ -78,10 +79,10 @@ async def test_the_agent_goes_on_with_a_caller_whom_nobody_took(caller_tenant: T
         line.colleagues = colleagues = Colleagues(p1={"key": "2"})
         await line.reply()
         await line.say()
-        await line.replied(3, timeout_s=30)
+        await line.replied(4, timeout_s=30)
         await line.ask()
     _, steps, said = await facts(job, caller_tenant)
-    assert said[1:] == [HOLDS, "Tried: declined", "We open at nine."]
+    assert said[1:] == [HOLDS, BACK, "Tried: declined", "We open at nine."]
     assert steps == ["holding", "dialing", "answered", "briefed", "failed"]
     assert colleagues.holds == ["detached", "plays", "attached"]
 

@@ -9,7 +9,8 @@ from voice_worker.reaching import NobodyHereError, opens_at
 from voice_worker.tools.base import Arguments, Result, Use, refused
 
 _NOT_HERE: Final = "Nobody can be reached from here: people can be reached in phone calls only. Say so plainly."
-_THEN: Final = "The caller is with you again. Tell them plainly, and offer what else you can do."
+_UNTOLD: Final = "The caller is with you again. Tell them plainly, and offer what else you can do."
+_TOLD: Final = 'The caller is with you again and has just heard: "{told}" Say why if that helps, and offer what else you can do.'
 _WORDS: Final[Mapping[Outcome, str]] = {
     "declined": "cannot take the call now",
     "busy": "is on another call",
@@ -31,7 +32,8 @@ async def use(arguments: Arguments, use: Use) -> Result:
         return Result(status="ok", output={"ok": True, "outcome": "joined", "target": done.joined.name}, reply=False)
     if any(tried.outcome == "caller_left" for tried in done.tried):
         return Result(status="refused", output={"ok": False, "error": "The caller has left."}, reply=False)
-    return refused(error=f"{_sentence(done, at=datetime.now(UTC))} {_THEN}")
+    then = _TOLD.format(told=done.told) if done.told else _UNTOLD
+    return refused(error=f"{_sentence(done, at=datetime.now(UTC))} {then}")
 
 
 def _sentence(done: HandOver, *, at: datetime) -> str:
