@@ -4,12 +4,12 @@ Each field carries what a form shows: title, help, unit and widget (in `json_sch
 Strings are stored as a form would send them: stripped, with plain newlines, and only multi-line fields keep newlines.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from agents.sections import Section, setting
 from agents.transfers import BACK_SENTENCE, HOLD_SENTENCE
 
 SCHEMA_VERSION = 1
@@ -17,40 +17,8 @@ INSTRUCTIONS_MAX_CHARS = 40_000
 TEMPLATE_FIELDS = ("instructions", "opening.greeting", "machines.voicemail_message", "machines.introduction")
 """The fields rendered as Liquid, with the variables of the call."""
 
-_NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 TargetId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
-
-
-def setting(default: Any, title: str, help_text: str, *, unit: str = "", widget: str = "", **limits: Any) -> Any:
-    """A field with what its form shows."""
-    extra: dict[str, Any] = {"unit": unit, "widget": widget}
-    return Field(default, title=title, description=help_text, json_schema_extra=extra, **limits)
-
-
-def _plain_text(text: str, *, multiline: bool) -> str:
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not multiline:
-        text = text.strip().replace("\n", " ")
-    if found := _NOT_TEXT.search(text):
-        raise ValueError(f"the character U+{ord(found.group()):04X} cannot be used here")
-    return text
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, validate_default=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _storable_text(cls, value: object, info: ValidationInfo) -> object:
-        """Normalise newlines and refuse characters a database or a voice cannot take."""
-        extra = cls.model_fields[str(info.field_name)].json_schema_extra
-        widget = extra.get("widget") if isinstance(extra, dict) else ""
-        if isinstance(value, str):
-            return _plain_text(value, multiline=widget == "textarea")
-        if widget == "lines" and isinstance(value, list | tuple):
-            return [_plain_text(line, multiline=False) if isinstance(line, str) else line for line in value]
-        return value
 
 
 class Opening(Section):
