@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -151,6 +151,8 @@ RESUME_RECORDING = ToolSpec(
     example=ToolExample(caller="And the code is one two three.", say="Thank you, that is all I need.", slots={}),
 )
 
+OTHER_REASON: Final = "other"
+
 HAND_OVER = ToolSpec(
     key="hand_over_to_person",
     title="Hand over to a person",
@@ -165,7 +167,7 @@ HAND_OVER = ToolSpec(
             "reason": {
                 "type": "string",
                 "description": "Why.",
-                "enum": ["asked_for_a_person", "cannot_help", "complaint", "emergency", "other"],
+                "enum": ["asked_for_a_person", "cannot_help", "complaint", "emergency", OTHER_REASON],
             },
             "target": {"type": "string", "description": "Who is asked first; left out, the usual one."},
             "summary": _text("For the person, in one or two sentences: who is calling and what about.", 400),

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from agents.tools import OTHER_REASON
 from voice_worker.audio import FRAME, RATE, Int16Array
 from voice_worker.consent import judge
 from voice_worker.handing import Outcome
@@ -23,7 +24,7 @@ _SOFT: Final = 1800
 def briefing(*, reason: str, summary: str, phone: str) -> tuple[str, str]:
     """What somebody is told, and the question that follows; who does not answer is asked again."""
     ending = f", from the number that ends in {' '.join(phone[-4:])}" if phone[-4:].isdigit() else ""
-    told = [_sentence(_HELLO + ending), _sentence(reason), _sentence(summary)]
+    told = [_sentence(_HELLO + ending), _sentence(reason if reason != OTHER_REASON else ""), _sentence(summary)]
     return " ".join(part for part in told if part), _CHOICE
 
 

@@ -26,6 +26,7 @@ from voice_worker.database import in_database
 from voice_worker.entrypoint import Job
 from voice_worker.handing import Outcome
 from voice_worker.line import Colleague, NotReachedError
+from voice_worker.reaching import refused_now
 from voice_worker.ringing import PATIENCE_S, outcome_of, rung
 from voice_worker.room_tracks import AgentTrack, RoomInput
 
@@ -101,6 +102,9 @@ class RoomColleagues:
             await asyncio.wait([self._holding])
 
     # -- a colleague -----------------------------------------------------------------------------------------------
+
+    async def are_refused(self, target: Target) -> bool:
+        return target.id in await refused_now(self._job.call_id, [target])
 
     async def call(self, target: Target, *, identity: str, hearing: stt.STT) -> Colleague:
         way = await in_database(

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 import structlog
 from livekit.agents.voice import SpeechHandle
 
+from agents.tools import OTHER_REASON
 from agents.transfers import Target
 from calls.models import CallCommand
 from calls.services.actions import AFTER_SPEECH, WARM
@@ -23,7 +24,6 @@ logger = structlog.get_logger(__name__)
 
 Kind = CallCommand.Kind
 SPEECH_S: Final = 60.0
-_ASKED_OUTSIDE: Final = "other"
 
 
 class OrderFailedError(Exception):
@@ -134,16 +134,17 @@ class Control:
         if order.text and self._talk.floor.is_agents:
             await self._spoken(await self._talk.say_now(order.text, interruptible=False))
         if order.option("mode") == WARM:
-            return await self._hand_over(Target.model_validate(order.option("target")))
+            target = Target.model_validate(order.option("target"))
+            return await self._hand_over(target, summary=order.option("summary") or "")
         try:
             await self._talk.put_through(order.option("to"))
         except NotPutThroughError as error:
             raise OrderFailedError(error.reason) from None
         return {}
 
-    async def _hand_over(self, target: Target) -> Mapping[str, Any]:
-        done = await self._talk.hand_over(targets=[target], reason=_ASKED_OUTSIDE, summary="")
-        self._append(hand_over_entry(done, reason=_ASKED_OUTSIDE, summary=""))
+    async def _hand_over(self, target: Target, *, summary: str) -> Mapping[str, Any]:
+        done = await self._talk.hand_over(targets=[target], reason=OTHER_REASON, summary=summary)
+        self._append(hand_over_entry(done, reason=OTHER_REASON, summary=summary))
         if done.joined is None:
             raise OrderFailedError(done.tried[-1].outcome if done.tried else "failed")
         return {}

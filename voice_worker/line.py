@@ -78,6 +78,9 @@ class Colleagues(Protocol):
     async def attach(self) -> None:
         """The agent has the caller again."""
 
+    async def are_refused(self, target: Target) -> bool:
+        """Whether the target may not be put through to any more."""
+
     async def call(self, target: Target, *, identity: str, hearing: stt.STT) -> Colleague:
         """Returns when they have answered and the target's digits are pressed. Raises NotReachedError."""
 

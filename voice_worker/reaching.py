@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -65,7 +66,7 @@ class People:
         """Hands the caller over to the first who takes them. Raises NobodyHereError."""
         if not self._by_phone:
             raise NobodyHereError
-        refused = await self._refused()
+        refused = await refused_now(self._call_id, self._policy.targets)
         made = plan(self._policy, chosen=chosen, own_phone=self._own_phone, refused=refused, at=datetime.now(UTC))
         if not made.targets:
             return HandOver(joined=None, tried=made.skipped)
@@ -74,14 +75,17 @@ class People:
         done = await hands.hand_over(targets=ranked, reason=reason, summary=summary)
         return replace(done, tried=[*made.skipped, *done.tried])
 
-    async def _refused(self) -> frozenset[str]:
-        """Targets were checked when they were saved, so a database that is away now keeps nobody from a person."""
-        ask = partial(refused_targets, self._call_id, self._policy.targets)
-        try:
-            return await in_database(ask, timeout_s=_ASKS_S)
-        except (DatabaseError, TimeoutError) as error:
-            logger.warning("targets were not checked again", error=f"{type(error).__name__}: {error}")
-            return frozenset()
+
+async def refused_now(call_id: UUID, targets: Collection[Target]) -> frozenset[str]:
+    """Ids of the targets that may not be called any more.
+
+    They were checked when they were saved, so a database that is away now keeps nobody from a person.
+    """
+    try:
+        return await in_database(partial(refused_targets, call_id, targets), timeout_s=_ASKS_S)
+    except (DatabaseError, TimeoutError) as error:
+        logger.warning("targets were not checked again", error=f"{type(error).__name__}: {error}")
+        return frozenset()
 
 
 def hand_over_entry(done: HandOver, *, reason: str, summary: str) -> Mapping[str, Any]:

@@ -110,6 +110,8 @@ class Transfer:
         return outcome == "joined" or self._fail(target, outcome, why)
 
     async def _put_through(self, target: Target) -> bool:
+        if await self._colleagues.are_refused(target):
+            return self._fail(target, "failed", "refused")
         self._note("transfer_dialing", target=target.name, mode="blind")
         self._is_joining = True
         try:

@@ -24,7 +24,7 @@ Kind = CallCommand.Kind
 _FIELDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.SAY: ("text", "when", "interruptible"),
     Kind.INSTRUCT: ("text",),
-    Kind.TRANSFER: ("target_id", "to", "mode", "text"),
+    Kind.TRANSFER: ("target_id", "to", "mode", "text", "summary"),
     Kind.SEND_DTMF: ("digits",),
     Kind.HANG_UP: ("text",),
 }
@@ -64,6 +64,11 @@ class NewActionSerializer(StrictSerializer):
         choices=[BLIND, WARM],
         help_text=f"transfer: {WARM} introduces the caller first; the target's own unless given.",
     )
+    summary = serializers.CharField(
+        required=False,
+        max_length=actions.LONGEST_SUMMARY,
+        help_text=f"transfer, {WARM}: what it is about, told to the person before they have the caller.",
+    )
     digits = serializers.CharField(
         required=False, max_length=32, help_text="send_dtmf: 0-9, *, # and w, which waits half a second."
     )
@@ -102,7 +107,7 @@ _EXAMPLES: Final = [
     OpenApiExample("Instruct", value={"type": "instruct", "text": "Offer a discount of 10 %."}, request_only=True),
     OpenApiExample(
         "Transfer",
-        value={"type": "transfer", "target_id": "tgt_01kaswrzaafgx9y3jv3mn6x3t1", "text": "One moment."},
+        value={"type": "transfer", "target_id": "tgt_01kaswrzaafgx9y3jv3mn6x3t1", "summary": "Asks about invoice 7."},
         request_only=True,
     ),
     OpenApiExample("Digits", value={"type": "send_dtmf", "digits": "1w1234#"}, request_only=True),

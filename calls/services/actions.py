@@ -30,6 +30,7 @@ NOW, AFTER_SPEECH = "now", "after_speech"
 BLIND, WARM = "blind", "warm"
 MOST_WAITING: Final = 20
 LONGEST_TEXT: Final = 2000
+LONGEST_SUMMARY: Final = 500
 
 _PHONES: Final = frozenset({Call.Kind.INBOUND, Call.Kind.OUTBOUND})
 _SPOKEN: Final = _PHONES | {Call.Kind.WEB, Call.Kind.SIMULATED}
@@ -50,7 +51,8 @@ KINDS: Final[Mapping[Kind, frozenset[Call.Kind]]] = {
 class Wanted:
     """An action. `text` is what is said, at a transfer and a hang-up before it; of an instruction it is the instruction.
 
-    A transfer is to a `target` in its own mode unless `mode` says another, or blind to the phone `to`.
+    A transfer is to a `target` in its own mode unless `mode` says another, or blind to the phone `to`. Whoever takes a
+    warm one hears the `summary` first.
     """
 
     kind: Kind
@@ -61,6 +63,7 @@ class Wanted:
     to: str = ""
     target: TransferTarget | None = None
     mode: str = ""
+    summary: str = ""
 
 
 @transaction.atomic
@@ -148,6 +151,8 @@ def _transfer(wanted: Wanted) -> dict[str, Any]:
         raise InvalidActionError({"mode": f"{BLIND} or {WARM}."})
     if mode == WARM and target is None:
         raise WarmTransferError("Only a target can be told about the caller first. Give a target_id, or use the mode blind.")
+    if wanted.summary and mode != WARM:
+        raise InvalidActionError({"summary": f"Nobody hears it unless the mode is {WARM}."})
     if target and not target.enabled:
         raise InvalidActionError({"target_id": f"{target.name} is switched off."})
     if target and target.digits and mode == BLIND:
@@ -155,7 +160,7 @@ def _transfer(wanted: Wanted) -> dict[str, Any]:
     verdict = check_target(phone=target.phone if target else wanted.to, now=database_now())
     verdict.require()
     told = {"target": target.as_target().model_dump(mode="json") | {"mode": mode}} if target else {}
-    return {"to": verdict.phone, "mode": mode, **told}
+    return {"to": verdict.phone, "mode": mode, "summary": wanted.summary, **told}
 
 
 def _require_text(wanted: Wanted) -> None:

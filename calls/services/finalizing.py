@@ -40,8 +40,8 @@ def finalize_call(*, call_id: UUID, job_id: str | None = None) -> bool:
         Call.objects.filter(pk=call_id).update(finalized_at=now, **_priced(total))
         settling.fail_unfinished(call_id, at=now)
         Supervision.objects.filter(call=call, left_at=None).exclude(joined_at=None).update(left_at=now)
-        # Messages that came too late for the conversation are no part of its record.
-        CallCommand.objects.filter(call=call, taken_at=None).update(text="")
+        # What came too late for the conversation is no part of its record.
+        CallCommand.objects.filter(call=call, taken_at=None).update(text="", options={})
         # Nobody who knew better has told when these phones left: the job was killed, and the server's message is lost.
         open_legs = Leg.objects.filter(call=call, ended_at=None)
         open_legs.update(ended_at=Greatest(Value(call.ended_at), F("started_at")), end_reason=WITH_THE_CALL)

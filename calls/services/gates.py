@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from calls.errors import GateRefusedError
-from calls.models import Call, CallingWindow, Consent, Lead, Suppression
+from calls.models import Call, CallingWindow, Consent, Lead, PhoneNumber, Suppression
 from calls.models.suppression import in_force
 from calls.models.window import EVERY_DAY
 from calls.services.attempts import WEEK, attempt_times, spent
@@ -32,6 +32,7 @@ NO_CONSENT: Final = "no_consent"
 OPEN_CALL: Final = "call_open_to_recipient"
 TOO_OFTEN: Final = "recipient_called_too_often"
 OUTSIDE_WINDOW: Final = "outside_calling_window"
+OWN_NUMBER: Final = "own_number"
 
 # What each refusal means, in the order in which the gates are asked.
 GATES: Final[Mapping[str, str]] = {
@@ -43,6 +44,7 @@ GATES: Final[Mapping[str, str]] = {
     OPEN_CALL: "There is a call to this number already that has not ended.",
     TOO_OFTEN: "The number was called as often as the account may call one in 24 hours or 7 days; Retry-After says until when.",
     OUTSIDE_WINDOW: "It is outside the calling window where the person is; Retry-After says when it opens, if it does.",
+    OWN_NUMBER: "The account's own agents answer this number: whoever is put through there would be back with one of them.",
 }
 OVERRIDABLE: Final = frozenset({SUPPRESSED, NO_CONSENT, TOO_OFTEN, OUTSIDE_WINDOW})
 CALLABLE_KINDS: Final = frozenset({Kind.FIXED_LINE, Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE, Kind.TOLL_FREE, Kind.VOIP, Kind.UAN})
@@ -151,13 +153,13 @@ def warm_up() -> None:
 
 def check_target(*, phone: str, now: datetime) -> Verdict:
     """Whether somebody in a call of the tenant in scope may be put through to `phone`, which was asked for by its owner's
-    business and so needs neither consent nor a calling window.
+    business and so needs neither consent nor a calling window. A number of the tenant's own leads back to an agent.
     """
     parsed = _parsed(phone)
     if isinstance(parsed, Verdict):
         return parsed
     question = _question(parsed, now=now, requires_consent=False, call=None, livemode=True)
-    for gate in (_number_type, _country, _suppression):
+    for gate in (_number_type, _country, _suppression, _own_number):
         if refusal := gate(question):
             return Verdict(False, parsed.e164, refusal.code, refusal.sentence, refusal.retry_at)
     return Verdict(allowed=True, phone=parsed.e164)
@@ -227,6 +229,13 @@ def _suppression(question: _Question) -> _Refusal | None:
     ends = [expires_at for _, expires_at in rows if expires_at is not None]
     retry_at = _pass_after(question, max(ends)) if len(ends) == len(rows) else None
     return _Refusal(SUPPRESSED, f"{e164} is on the do-not-call list of {whose}.", retry_at)
+
+
+def _own_number(question: _Question) -> _Refusal | None:
+    e164 = question.phone.e164
+    if not PhoneNumber.objects.filter(phone=e164, released_at=None).exists():
+        return None
+    return _Refusal(OWN_NUMBER, f"{e164} is a number that your own agents answer. Give the phone of the person or the queue.")
 
 
 def _pass_after(question: _Question, at: datetime) -> datetime | None:

@@ -34,6 +34,7 @@ FIELDS: Final = (
 )
 
 SWITCHED_OFF: Final = "switched_off"
+DELETED: Final = "deleted"
 
 
 @transaction.atomic
@@ -70,13 +71,14 @@ def delete_target(*, target: TransferTarget, actor: User | None = None) -> None:
 
 def why_refused(target: Target) -> str:
     """A word for why nobody may be put through any more to a target that a call began with; empty when they may."""
-    if TransferTarget.objects.filter(pk=key_of(target.id), enabled=False).exists():
-        return SWITCHED_OFF
+    enabled = TransferTarget.objects.filter(pk=key_of(target.id)).values_list("enabled", flat=True).first()
+    if not enabled:
+        return DELETED if enabled is None else SWITCHED_OFF
     return check_target(phone=target.phone, now=database_now()).code
 
 
 def refused_targets(call_id: UUID, targets: Collection[Target]) -> frozenset[str]:
-    """Ids of those that were switched off or suppressed since the call began. Enters the call's scope."""
+    """Ids of those that were deleted, switched off or suppressed since the call began. Enters the call's scope."""
     with scope_of_call(call_id):
         return frozenset(target.id for target in targets if why_refused(target))
 

@@ -27,7 +27,7 @@ from calls.services.commands import take_commands
 from calls.services.journal import apply_entries
 from calls.services.people import suppress
 from calls.services.targets import change_target, create_target
-from calls.testing import JOB
+from calls.testing import JOB, make_number
 from tenants.models import AuditEvent, TenantLimits, User
 
 Make = Callable[..., Call]
@@ -99,6 +99,7 @@ BAD = [
     (Wanted(kind=Kind.SEND_DTMF, digits="1\n"), "digits"),
     (Wanted(kind=Kind.TRANSFER, to="+12125550123", mode="hot"), "mode"),
     (Wanted(kind=Kind.TRANSFER), "target_id"),
+    (Wanted(kind=Kind.TRANSFER, to="+12125550123", summary="A bill."), "summary"),
 ]
 
 
@@ -120,11 +121,13 @@ def test_what_does_not_fit_is_named(make_call: Make, wanted: Wanted, field: str)
         ("12", "number_type_not_allowed"),
         ("+12125550199", "recipient_suppressed"),
         ("nonsense", "invalid_number"),
+        ("+12125550100", "own_number"),
     ],
 )
 def test_nobody_is_put_through_where_nobody_may_be_called(make_call: Make, to: str, code: str) -> None:
     TenantLimits.objects.update(allowed_countries=["US"])
     suppress(phone="+12125550199", source="customer")
+    make_number(phone="+12125550100")
     call = phone_call(make_call)
     with pytest.raises(GateRefusedError) as refused:
         request_action(call, Wanted(kind=Kind.TRANSFER, to=to))

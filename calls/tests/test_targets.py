@@ -14,6 +14,7 @@ from calls.errors import InUseError, NameTakenError
 from calls.models import Call
 from calls.services.people import suppress
 from calls.services.targets import change_target, create_target, delete_target, hand_over_facts, refused_targets
+from calls.testing import make_number
 from tenants.models import AuditEvent, Tenant, TenantLimits
 from tenants.scope import tenant_scope
 
@@ -52,6 +53,7 @@ def test_keys_need_somebody_to_press_them() -> None:
 @pytest.mark.parametrize(
     ("phone", "says"),
     [
+        ("+12125550100", "your own agents answer"),
         ("911", "emergency"),
         ("+19005550123", "premium"),
         ("12", "service number"),
@@ -62,6 +64,7 @@ def test_keys_need_somebody_to_press_them() -> None:
 )
 def test_nobody_is_a_target_whom_the_account_may_not_call(phone: str, says: str) -> None:
     suppress(phone="+12125550199", source="customer")
+    make_number(phone="+12125550100")
     with pytest.raises(ValidationError) as error:
         make_target(phone=phone)
     assert says in error.value.message_dict["phone"][0]
@@ -111,13 +114,15 @@ def test_a_target_in_use_is_not_deleted(make_agent: Callable[..., Agent]) -> Non
     assert TransferTarget.objects.exists()
 
 
-def test_who_was_suppressed_or_switched_off_since_is_refused_when_tried(make_call: Callable[..., Call]) -> None:
-    call, rows = make_call(), [make_target(name=f"Desk {number}", phone=f"+1212555019{number}") for number in range(3)]
+def test_who_may_not_be_called_any_more_is_refused_when_tried(make_call: Callable[..., Call]) -> None:
+    call, rows = make_call(), [make_target(name=f"Desk {number}", phone=f"+1212555019{number}") for number in range(5)]
     known = [row.as_target() for row in rows]
     assert refused_targets(call.pk, known) == frozenset()
     suppress(phone=rows[1].phone, source="customer")
     change_target(target=rows[2], enabled=False)
-    assert refused_targets(call.pk, known) == {rows[1].public_id, rows[2].public_id}
+    delete_target(target=rows[3])
+    make_number(phone=rows[4].phone)
+    assert refused_targets(call.pk, known) == {each.id for each in known[1:]}
 
 
 def test_nothing_but_its_settings_is_changed_of_a_target(scope: Tenant) -> None:

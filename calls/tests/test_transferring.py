@@ -5,12 +5,13 @@ from uuid import uuid4
 
 import pytest
 
+from agents.models import TransferTarget
 from agents.transfers import Target
 from calls.clock import database_now
 from calls.models import Call, CallEvent, Leg, LineSlot, SipTrunk, Supervision, TrunkGrant
 from calls.services.journal import apply_entries
 from calls.services.people import suppress
-from calls.services.targets import change_target, create_target
+from calls.services.targets import change_target, create_target, delete_target
 from calls.services.transferring import NoWay, Way, begin_transfer, give_line_back, hand_over, supervisors_of
 from calls.telephony.names import supervisor_identity
 from calls.testing import JOB, make_call, make_number
@@ -18,7 +19,6 @@ from tenants.models import User
 from tenants.scope import tenant_scope
 
 PHONE = "+12025550151"
-ANN = Target(id="tgt_x", name="Ann", phone=PHONE)
 
 
 @pytest.fixture
@@ -31,11 +31,13 @@ def call(make_tenant: Any) -> Any:
         phone = {"kind": "inbound", "phone": "+12025550141", "number": number, "grant": number.grant, "room": "in_x"}
         Call.objects.filter(pk=call.pk).update(transport="livekit", **phone)
         LineSlot.objects.create(call=call, grant=number.grant, role="caller", created_at=database_now())
+        create_target(name="Ann", phone=PHONE)
         call.refresh_from_db()
         yield call
 
 
-def begin(call: Call, *, job_id: str = JOB, identity: str = "target-1", target: Target = ANN) -> Way | NoWay:
+def begin(call: Call, *, job_id: str = JOB, identity: str = "target-1", target: Target | None = None) -> Way | NoWay:
+    target = target or TransferTarget.objects.get(name="Ann").as_target()
     return begin_transfer(call_id=call.pk, job_id=job_id, identity=identity, target=target)
 
 
@@ -85,8 +87,8 @@ def test_nobody_is_dialed_without_a_number_or_over_a_trunk_that_is_not_there(cal
     assert found.reason == "no_phone"
 
 
-def test_who_was_switched_off_or_suppressed_a_moment_ago_is_not_dialed(call: Call) -> None:
-    row = create_target(name="Ann", phone=PHONE)
+def test_who_was_switched_off_suppressed_or_deleted_a_moment_ago_is_not_dialed(call: Call) -> None:
+    row = TransferTarget.objects.get()
     ann = row.as_target()
     change_target(target=row, enabled=False)
     assert isinstance(found := begin(call, target=ann), NoWay)
@@ -95,6 +97,9 @@ def test_who_was_switched_off_or_suppressed_a_moment_ago_is_not_dialed(call: Cal
     suppress(phone=PHONE, source="customer")
     assert isinstance(found := begin(call, target=ann), NoWay)
     assert (found.reason, lines(call), Leg.objects.count()) == ("recipient_suppressed", ["caller"], 0)
+    delete_target(target=row)
+    assert isinstance(found := begin(call, target=ann), NoWay)
+    assert (found.reason, lines(call), Leg.objects.count()) == ("deleted", ["caller"], 0)
 
 
 def test_a_job_that_asks_again_writes_no_second_leg(call: Call) -> None:

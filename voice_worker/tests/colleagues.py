@@ -65,6 +65,7 @@ class Line:
         self.holds: list[str] = []
         self.plays = asyncio.Event()
         self.is_open = True
+        self.refused = set[str]()
 
     def detach(self) -> None:
         self.holds.append("detached")
@@ -75,6 +76,9 @@ class Line:
 
     async def attach(self) -> None:
         self.holds.append("attached")
+
+    async def are_refused(self, target: Target) -> bool:
+        return target.phone in self.refused
 
     async def call(self, target: Target, *, identity: str, hearing: stt.STT) -> Phone:
         answer = self.answers[target.phone]

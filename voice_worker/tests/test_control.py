@@ -171,12 +171,12 @@ async def test_a_caller_is_introduced_to_a_target_or_stays(caller_tenant: Tenant
         await line.reply()
         await as_phone_call(caller_tenant, job)
         target = await sync_to_async(a_target)(caller_tenant)
-        assert await act(caller_tenant, job, Kind.TRANSFER, target=target, mode="warm") == ("failed", "failed")
+        assert await act(caller_tenant, job, Kind.TRANSFER, target=target, summary="A bill.") == ("failed", "failed")
         assert await act(caller_tenant, job, Kind.TRANSFER, target=target, mode="blind") == ("failed", "no_phone")
         await line.ask()
     (told,) = await sync_to_async(stored)(job.call_id, caller_tenant, hand_overs)
     assert [(each["name"], each["outcome"]) for each in told["tried"]] == [("Front desk", "failed")]
-    assert told["target"] is None
+    assert (told["target"], told["summary"]) == (None, "A bill.")
 
 
 def a_target(tenant: Tenant) -> TransferTarget:

@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection
 
+from agents.models import TransferTarget
 from agents.transfers import Target, TransferPolicy
 from calls.services.people import suppress
 from calls.services.targets import change_target, create_target
@@ -22,6 +24,7 @@ from voice_worker.snapshot import CallSnapshot, load_snapshot
 from voice_worker.tests.calling import make_job
 from voice_worker.tools.base import Result, Use
 from voice_worker.tools.hand_over_to_person import use
+from voiceplatform.lib.ids import from_public_id, to_public_id
 
 MONDAY = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 MORNINGS = [{"weekdays": [1, 2, 3, 4, 5], "starts_at": "09:00", "ends_at": "12:00"}]
@@ -29,7 +32,7 @@ GIVEN = {"reason": "complaint", "target": "Sales", "summary": "Sam is unhappy wi
 
 
 def target(name: str, number: int, **fields: Any) -> Target:
-    return Target(id=f"tgt_{number}", name=name, phone=f"+1212555012{number}", **fields)
+    return Target(id=to_public_id("tgt", UUID(int=number)), name=name, phone=f"+1212555012{number}", **fields)
 
 
 DESK, SALES = target("Desk", 1, priority=1), target("Sales", 2, priority=5)
@@ -76,6 +79,8 @@ def inbound(caller_tenant: Tenant) -> CallSnapshot:
     snapshot = load_snapshot(make_job(caller_tenant).call_id)
     with tenant_scope(caller_tenant):
         TenantLimits.objects.update(allowed_countries=["US"])
+        for each in POLICY.targets:
+            TransferTarget(pk=from_public_id("tgt", each.id), name=each.name, phone=each.phone).save(force_insert=True)
     return replace(snapshot, transfers=POLICY, phone="+12125550999", kind="inbound")
 
 
@@ -228,6 +233,6 @@ async def test_without_a_telephone_the_model_says_so() -> None:
 def test_a_hand_over_is_written_down_without_numbers() -> None:
     done = HandOver(joined=DESK, tried=[Tried(SALES, "busy"), Tried(DESK, "joined")])
     entry = hand_over_entry(done, reason="complaint", summary="Sam.")
-    assert entry["data"]["target"] == {"id": "tgt_1", "name": "Desk"}
+    assert entry["data"]["target"] == {"id": DESK.id, "name": "Desk"}
     assert [(each["name"], each["outcome"]) for each in entry["data"]["tried"]] == [("Sales", "busy"), ("Desk", "joined")]
     assert "+1212" not in str(entry)

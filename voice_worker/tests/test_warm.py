@@ -173,6 +173,19 @@ async def test_a_blind_one_is_put_through_and_the_reason_told_if_not() -> None:
     assert await run.to(target(1, mode="blind"), target(2, mode="blind")) == ("2", "busy joined")
 
 
+async def test_a_blind_one_who_may_not_be_called_any_more_is_not_put_through() -> None:
+    asked: list[str] = []
+
+    async def refer(phone: str) -> None:
+        asked.append(phone)
+
+    line = Line()
+    line.refused = {"+11"}
+    run = Run(line, refer=refer)
+    assert await run.to(target(1, mode="blind"), target(2, mode="blind")) == ("2", "failed joined")
+    assert (asked, run.steps[0]) == (["+12"], "failed refused")
+
+
 def test_the_first_answer_counts_and_other_keys_are_none() -> None:
     said = Confirmation()
     said.key("7")
@@ -188,7 +201,7 @@ def test_a_briefing_tells_who_why_and_how_to_answer() -> None:
         "Hello. I have a caller on the line for you, from the number that ends in 0 1 4 1. They want a refund. Order 7 is late."
     )
     assert question == "To take the call, press 1 or say yes. To decline, press 2 or say no."
-    assert "number" not in briefing(reason="", summary="", phone="")[0]
+    assert briefing(reason="other", summary="", phone="")[0] == "Hello. I have a caller on the line for you."
 
 
 def test_the_hold_sound_is_soft_and_comes_in_whole_frames() -> None:
