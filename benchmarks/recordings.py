@@ -1,4 +1,5 @@
-"""Recordings that waited for their bucket: how long until all are stored. And links to them, signed anew or from the cache."""
+"""Recordings that waited for their bucket: how long until all are stored, and how long a crashed job's journal waits behind
+them. And links to them, signed anew or from the cache."""
 
 import argparse
 import hashlib
@@ -18,7 +19,8 @@ from django.conf import settings
 from benchmarks.calls import prepare_database
 from benchmarks.report import Report
 from calls import link_cache
-from calls.models import CallEvent, Recording
+from calls.clock import database_now
+from calls.models import Call, CallEvent, Recording
 from calls.places import storage_at
 from calls.services.journal import apply_entries
 from calls.testing import JOB, make_call
@@ -26,6 +28,7 @@ from tenants.models import OutboxEvent, Tenant, TenantLimits
 from tenants.scope import tenant_scope
 from tenants.services.tenants import create_tenant
 from tests.fakes.gcs_server import BUCKET, GcsServer, serve_gcs
+from voice_worker.journal_file import Header, JournalFile
 from voice_worker.local_host import SWEEP_S
 from voice_worker.spool import Spool
 
@@ -50,7 +53,7 @@ def spooled(tenant: Tenant, root: Path, count: int) -> dict[str, str]:
     """Ended calls whose recordings are in the spool; gives the checksum of each name in the bucket."""
     made = {}
     with tenant_scope(tenant):
-        TenantLimits.objects.update(max_open_calls=count + 1)
+        TenantLimits.objects.update(max_open_calls=count + 2)
         for _ in range(count):
             call, sound = make_call(status="ended", finalized=True), b"OggS" + os.urandom(SIZE)
             path, sha256 = root / str(call.pk) / "recording.ogg", hashlib.sha256(sound).hexdigest()
@@ -60,6 +63,14 @@ def spooled(tenant: Tenant, root: Path, count: int) -> dict[str, str]:
             apply_entries(call_id=call.pk, job_id=JOB, entries=[entry])
             made[f"recordings/{tenant.pk}/{call.pk}.ogg"] = sha256
     return made
+
+
+def crashed(tenant: Tenant, root: Path) -> Call:
+    """A running call whose job has left its journal, the last in the spool."""
+    with tenant_scope(tenant):
+        call = make_call(status="in_progress")
+    with JournalFile(root / str(call.pk), header=Header(call_id=call.pk, job_id=JOB)):
+        return call
 
 
 def drain(server: GcsServer, root: Path) -> float:
@@ -80,15 +91,18 @@ def drain(server: GcsServer, root: Path) -> float:
 def upload_queue(report: Report, server: GcsServer, tenant: Tenant, count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         wanted = spooled(tenant, Path(folder), count)
+        left, began = crashed(tenant, Path(folder)), database_now()
         took = drain(server, Path(folder))
     found = {name: hashlib.sha256(content).hexdigest() for name, content in server.objects.items()}
     with tenant_scope(tenant):
         stored = Recording.objects.filter(state=Recording.State.STORED).count()
         told = CallEvent.objects.filter(kind="recording_stored").count()
+        left.refresh_from_db()
         ready = OutboxEvent.objects.filter(topic="recording.ready").count()
     right = sum(found.get(name) == sha256 for name, sha256 in wanted.items())
     report.add("from its return to all stored", took, "s")
     report.add("stored", count / took, "files/s")
+    report.add("journal of a crashed job waited", (left.finalized_at - began).total_seconds(), "s")
     report.add("lost", count - min(stored, right), "", target="0", ok=stored == right == count)
     twice = max(told, ready, len(found)) - count
     report.add("stored or told twice", twice, "", target="0", ok=twice == 0)

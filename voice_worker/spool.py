@@ -8,14 +8,14 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
 from calls.errors import DamagedRecordingError, ForeignJobError
 from calls.models import Call, Recording
@@ -25,6 +25,7 @@ from calls.services.finalizing import finalize_call
 from calls.services.journal import apply_entries
 from calls.services.recordings import store_recording
 from calls.sound import duration_ms
+from calls.storage_problems import problem_of
 from voice_worker.answered import RECORDING
 from voice_worker.journal_file import Header, JournalBusyError, JournalFile
 
@@ -35,12 +36,24 @@ _BATCH: Final = 500
 _YOUNG_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 120.0
+_STORAGE_IS_AWAY: Final = ("unreachable", "no_bucket", "key_refused", "forbidden", "full")
 _LOST: Final = "The job was gone before the call had ended."
 
 
 @dataclass(slots=True)
 class _Waiting:
     tries: int = 0
+    not_before: float = 0.0
+
+
+@dataclass(slots=True)
+class _Away:
+    """A database or a storage, and the calls it has failed since it last worked.
+
+    One call that always fails must not look like a long outage, so only another call makes the pause longer.
+    """
+
+    calls: set[UUID] = field(default_factory=set)
     not_before: float = 0.0
 
 
@@ -51,23 +64,39 @@ class Spool:
         self._root = root
         self._clock = clock
         self._waiting: dict[UUID, _Waiting] = {}
+        self._database, self._storage = _Away(), _Away()
 
     def waiting(self) -> list[UUID]:
         """The calls whose records are not all handed in, those still running included."""
         return [call_id for call_id, folder in self._folders() if _holds_files(folder)]
 
     def sweep(self) -> int:
-        """Hand in what can be handed in now; returns for how many calls that is everything."""
-        return sum(self.hand_in(call_id) for call_id, _ in self._folders() if self._is_due(call_id))
+        """Hand in what can be handed in now, journals before recordings; returns for how many calls that is everything."""
+        calls = {call_id for call_id, _ in self._folders()}
+        done = self._go_through(calls, upload=False)
+        return len(done | self._go_through(calls - done, upload=True))
 
     def hand_in(self, call_id: UUID) -> bool:
         """Whether nothing is left of this call. One whose job still runs is left alone."""
+        return self._attempt(call_id, upload=True)
+
+    def _go_through(self, calls: Collection[UUID], *, upload: bool) -> set[UUID]:
+        """Those of which nothing is left. Ends as soon as what they need is away; who failed comes last, and so stops nobody."""
+        done = set()
+        for call_id in sorted(calls, key=lambda call_id: (self._waits(call_id).tries, call_id)):
+            if self._clock() < max(self._database.not_before, self._storage.not_before if upload else 0.0):
+                break
+            if self._clock() >= self._waits(call_id).not_before and self._attempt(call_id, upload=upload):
+                done.add(call_id)
+        return done
+
+    def _attempt(self, call_id: UUID, *, upload: bool) -> bool:
         folder = self._root / str(call_id)
         if not folder.is_dir():
             return True
         try:
             with _locked(folder) as locked:
-                if locked and self._hand_in(call_id, folder):
+                if locked and self._hand_in(call_id, folder, upload=upload):
                     self._waiting.pop(call_id, None)
                     return True
         except Exception as error:  # noqa: BLE001 a database or a storage that is away comes back
@@ -76,12 +105,13 @@ class Spool:
             connections.close_all()
         return False
 
-    def _hand_in(self, call_id: UUID, folder: Path) -> bool:
+    def _hand_in(self, call_id: UUID, folder: Path, *, upload: bool) -> bool:
         try:
             with contextlib.suppress(FileNotFoundError), JournalFile(folder) as journal:
                 self._replay(call_id, folder, journal)
                 journal.close(remove=True)
-            self._upload(call_id, folder / RECORDING)
+            if upload:
+                self._upload(call_id, folder / RECORDING)
         except JournalBusyError:
             return False
         except (ForeignJobError, Call.DoesNotExist, DamagedRecordingError) as error:
@@ -100,6 +130,7 @@ class Spool:
         self._announce_recording(header, folder / RECORDING)
         end_call(call_id=call_id, disposition="failed", ended_reason="worker_lost", detail=_LOST, job_id=header.job_id)
         finalize_call(call_id=call_id, job_id=header.job_id)
+        self._is_back(self._database)
 
     def _announce_recording(self, header: Header, path: Path) -> None:
         with scope_of_call(header.call_id):
@@ -109,8 +140,16 @@ class Spool:
         apply_entries(call_id=header.call_id, job_id=header.job_id, entries=[_describe(path)])
 
     def _upload(self, call_id: UUID, path: Path) -> None:
-        if path.is_file():
+        if not path.is_file():
+            return
+        try:
             store_recording(call_id, path)
+        except Exception as error:
+            if problem_of(error) in _STORAGE_IS_AWAY:
+                self._is_away(self._storage, call_id)
+            raise
+        self._is_back(self._database)
+        self._is_back(self._storage)
 
     def _set_aside(self, folder: Path, error: Exception) -> None:
         """Kept for somebody to look at; nothing can be done with it here."""
@@ -126,14 +165,30 @@ class Spool:
             with contextlib.suppress(ValueError):
                 yield UUID(folder.name), folder
 
-    def _is_due(self, call_id: UUID) -> bool:
-        return self._clock() >= self._waiting.get(call_id, _Waiting()).not_before
+    def _waits(self, call_id: UUID) -> _Waiting:
+        return self._waiting.get(call_id, _Waiting())
 
     def _postpone(self, call_id: UUID, error: Exception) -> None:
+        if isinstance(error, OperationalError | InterfaceError):
+            self._is_away(self._database, call_id)
         waiting = self._waiting.setdefault(call_id, _Waiting())
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**waiting.tries)
-        waiting.tries, waiting.not_before = waiting.tries + 1, self._clock() + pause
+        waiting.not_before = self._clock() + _pause(waiting.tries)
+        waiting.tries += 1
         logger.warning("records could not be handed in yet", call_id=str(call_id), error=f"{type(error).__name__}: {error}")
+
+    def _is_away(self, away: _Away, call_id: UUID) -> None:
+        away.calls.add(call_id)
+        away.not_before = self._clock() + _pause(len(away.calls) - 1)
+
+    def _is_back(self, away: _Away) -> None:
+        """Whoever it failed need not wait any longer."""
+        for call_id in away.calls:
+            self._waits(call_id).not_before = 0.0
+        away.calls, away.not_before = set(), 0.0
+
+
+def _pause(tries: int) -> float:
+    return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**tries)
 
 
 @contextlib.contextmanager
