@@ -29,7 +29,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "key_refused": Problem(
         "The storage no longer takes our key.",
-        "Make a new key for the service account, put it into GOOGLE_CLOUD_CREDENTIALS and start the worker hosts anew.",
+        "Make a new key for the service account and put it into the file that GOOGLE_CLOUD_CREDENTIALS names: it is used at once. "
+        "Where the key itself is in the settings, start the worker hosts anew.",
     ),
     "forbidden": Problem(
         "The storage knows our key and does not let it write.",

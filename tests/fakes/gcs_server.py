@@ -56,6 +56,12 @@ class GcsServer:
         kept = {"type": "service_account", "project_id": "my-project", "private_key_id": "k1", "private_key": pem}
         return json.dumps({**kept, "client_email": EMAIL, "client_id": "1", "token_uri": f"{self.url}/token"})
 
+    def change_key(self) -> str:
+        """The JSON of a key that is known from now on, instead of the one before."""
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.tokens.clear()
+        return self.service_account()
+
     def asked(self, path: str) -> int:
         return sum(path in asked for _, asked in self.requests)
 

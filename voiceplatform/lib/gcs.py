@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import google.auth
+import structlog
 from google.auth import credentials as google_credentials
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud.storage import Blob, Bucket, Client
@@ -20,6 +21,8 @@ from storages.utils import clean_name
 
 # Without it the client asks for the bucket in the background, which most keys may not.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+
+logger = structlog.get_logger(__name__)
 
 SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_write"
 IAM: Final = "https://iamcredentials.googleapis.com"
@@ -55,10 +58,43 @@ def load_credentials(given: str) -> Any:
     try:
         info: Mapping[str, Any] = json.loads(given if given.lstrip().startswith("{") else Path(given).read_text())
         return service_account.Credentials.from_service_account_info(info, scopes=[SCOPE])  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CredentialsError(
             f"GOOGLE_CLOUD_CREDENTIALS is neither a file nor the JSON of a service account: {error}"
         ) from error
+
+
+class Key:
+    """Credentials that follow their file: when it has changed it is read anew, and what cannot be used leaves those before."""
+
+    def __init__(self, given: str) -> None:
+        """`given` as for load_credentials."""
+        self._given = given
+        self._is_file = bool(given) and not given.lstrip().startswith("{")
+        self._seen: tuple[int, ...] = ()
+        self._credentials: Any = None
+
+    def credentials(self) -> Any:
+        """The same object as long as the key is the same. Raises CredentialsError only as long as there never were any."""
+        found = self._stamp()
+        if self._credentials is None:
+            self._credentials, self._seen = load_credentials(self._given), found
+        elif found != self._seen:
+            # Noted before it is read, so that one change is told once.
+            self._seen = found
+            try:
+                self._credentials = load_credentials(self._given)
+                logger.info("a new key is in use", file=self._given)
+            except CredentialsError as error:
+                logger.error("the key's file cannot be used; the key before stays in use", error=str(error))  # noqa: TRY400
+        return self._credentials
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            found = os.stat(self._given) if self._is_file else None
+        except OSError:
+            return ()
+        return (found.st_ino, found.st_mtime_ns, found.st_size) if found else ()
 
 
 class IamSigner(google_credentials.Signing):
@@ -107,23 +143,26 @@ class PrivateGoogleStorage(GoogleCloudStorage):
         self, *, given_credentials: str = "", signer_email: str = "", endpoint: str = "", iam_url: str = IAM, **options: Any
     ) -> None:
         """`endpoint` is for stand-ins of Google's own. With `signer_email` links are signed by IAM for that account."""
-        self._given, self._signer_email = given_credentials, signer_email
+        self._key, self._signer_email = Key(given_credentials), signer_email
+        self._last: _Access | None = None
         self._endpoint, self._iam_url = endpoint, iam_url
         fixed = {"default_acl": None, "querystring_auth": True, "expiration": LINK_HOLDS, "file_overwrite": False}
         super().__init__(**fixed, max_memory_size=_CHUNK, **options)
 
-    @cached_property
+    @property
+    def _access(self) -> "_Access":
+        mine, last = self._key.credentials(), self._last
+        if last is None or last.credentials is not mine:
+            self._last = last = _Access(self, mine)
+        return last
+
+    @property
     def client(self) -> Client:
-        options = {"client_options": {"api_endpoint": self._endpoint}} if self._endpoint else {}
-        return Client(project=self.project_id or "_", credentials=self._own_credentials, **options)
+        return self._access.client
 
-    @cached_property
+    @property
     def bucket(self) -> Bucket:
-        return _Bucket(self.client, self.bucket_name)
-
-    @cached_property
-    def _own_credentials(self) -> Any:
-        return load_credentials(self._given)
+        return self._access.bucket
 
     def _save(self, name: str, content: Any) -> str:
         """An object is made once: one that is there already is never written over."""
@@ -157,17 +196,39 @@ class PrivateGoogleStorage(GoogleCloudStorage):
         options = {"expiration": LINK_HOLDS, **(parameters or {})}
         if self._endpoint:
             options["api_access_endpoint"] = self._endpoint
-        return str(blob.generate_signed_url(version="v4", credentials=self._signing, **options))
+        return str(blob.generate_signed_url(version="v4", credentials=self._access.signing, **options))
 
-    @cached_property
-    def _signing(self) -> Any:
-        mine = self._own_credentials
+    def make_client(self, credentials: Any) -> Client:
+        options = {"client_options": {"api_endpoint": self._endpoint}} if self._endpoint else {}
+        return Client(project=self.project_id or "_", credentials=credentials, **options)
+
+    def make_signing(self, mine: Any) -> Any:
+        """Raises CredentialsError."""
         if isinstance(mine, google_credentials.Signing) and not self._signer_email:
             return mine
         email = self._signer_email or getattr(mine, "service_account_email", "")
         if "@" not in str(email):
             raise CredentialsError("Links cannot be signed: GCS_SIGNER_EMAIL must name the service account that signs them.")
         return IamSigner(AuthorizedSession(mine), email=email, url=self._iam_url)  # type: ignore[no-untyped-call]
+
+
+class _Access:
+    """What a storage makes with one key, and makes anew with the next."""
+
+    def __init__(self, storage: PrivateGoogleStorage, credentials: Any) -> None:
+        self._storage, self.credentials = storage, credentials
+
+    @cached_property
+    def client(self) -> Client:
+        return self._storage.make_client(self.credentials)
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        return _Bucket(self.client, self._storage.bucket_name)
+
+    @cached_property
+    def signing(self) -> Any:
+        return self._storage.make_signing(self.credentials)
 
 
 def _content_type(name: str) -> str:
