@@ -29,7 +29,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "key_refused": Problem(
         "The storage no longer takes our key.",
-        "Make a new key for the service account and put it into the file that GOOGLE_CLOUD_CREDENTIALS names: it is used at once. "
+        "Make a new key for the service account and put it into the file of GOOGLE_CLOUD_CREDENTIALS, where it is used at once. "
         "Where the key itself is in the settings, start the worker hosts anew.",
     ),
     "forbidden": Problem(

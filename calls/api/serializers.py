@@ -10,6 +10,8 @@ from agents.models import Agent
 from agents.personas import PERSONAS
 from calls.endings import why_it_ended
 from calls.models import Call, CallEvent, Leg, Message, PhoneNumber, Recording, ToolCall, Turn
+from calls.policies import HAND_OVER_EVENT
+from calls.services.targets import hand_over_facts
 from tenants.models import Kind, Unit
 from voiceplatform.lib.api.fields import MetadataField, PublicIdField, RowField, StrictSerializer
 
@@ -185,6 +187,38 @@ class CallSerializer(StrictSerializer):
         return why_it_ended(call) or None
 
 
+class HandOverTargetSerializer(StrictSerializer):
+    id = serializers.CharField(read_only=True, help_text="A transfer target's, tgt_….")
+    name = serializers.CharField(read_only=True, help_text="As it was called then.")
+
+
+class TriedTargetSerializer(HandOverTargetSerializer):
+    outcome = serializers.CharField(
+        read_only=True, help_text="joined, declined, busy, voicemail, no_answer, failed, closed or caller_left."
+    )
+
+
+class HandOverSerializer(StrictSerializer):
+    reason = serializers.CharField(read_only=True, help_text="Why the agent handed over, as one of its tool's words.")
+    summary = serializers.CharField(read_only=True, help_text="What the person was told; empty where no content is kept.")
+    outcome = serializers.ChoiceField(choices=["joined", "not_taken"], read_only=True)
+    target = HandOverTargetSerializer(read_only=True, allow_null=True, help_text="Who took the call; null when nobody did.")
+    tried = TriedTargetSerializer(many=True, read_only=True, help_text="Who was asked, in that order.")
+
+
+class FetchedCallSerializer(CallSerializer):
+    """A call by itself; what it tells beyond a row of a list costs a query."""
+
+    hand_over = serializers.SerializerMethodField(
+        help_text="The last time the agent handed over to a person, as the webhook call.hand_over_ended tells it; null if never."
+    )
+
+    @extend_schema_field(HandOverSerializer(allow_null=True))
+    def get_hand_over(self, call: Call) -> dict[str, Any] | None:
+        told = call.events.filter(kind=HAND_OVER_EVENT).last()
+        return hand_over_facts(told.data) if told else None
+
+
 class WebEntrySerializer(StrictSerializer):
     """What a browser joins its call with, once: give it to the browser, and keep it nowhere."""
 
@@ -193,7 +227,7 @@ class WebEntrySerializer(StrictSerializer):
     expires_at = serializers.DateTimeField(read_only=True, help_text="When it is too late to join with it.")
 
 
-class PlacedCallSerializer(CallSerializer):
+class PlacedCallSerializer(FetchedCallSerializer):
     web = WebEntrySerializer(
         required=False,
         help_text="Of a web call, in this answer alone: one that repeats it by Idempotency-Key has none, as other kinds.",

@@ -98,11 +98,13 @@ class CallViewSet(CallRecordsMixin, ListMixin, ResourceViewSet):
             raise PermissionDenied("The API key lacks the scope calls:override_gates.")
         return self._shown(_PLACE[wanted["kind"]](**wanted), status=201)
 
-    @extend_schema(summary="Fetch a call")
+    @extend_schema(summary="Fetch a call", responses=shapes.FetchedCallSerializer)
     def retrieve(self, request: Request, id: str) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
+        return Response(shapes.FetchedCallSerializer(self.get_object()).data)
 
-    @extend_schema(summary="Hang up", request=shapes.HangUpSerializer, responses=shapes.CallSerializer, examples=[_HANG_UP])
+    @extend_schema(
+        summary="Hang up", request=shapes.HangUpSerializer, responses=shapes.FetchedCallSerializer, examples=[_HANG_UP]
+    )
     @action(detail=True, methods=["post"])
     @idempotent
     def hang_up(self, request: Request, id: str) -> Response:
@@ -118,4 +120,4 @@ class CallViewSet(CallRecordsMixin, ListMixin, ResourceViewSet):
         return Response(shapes.WebEntrySerializer(let_in(self.get_object())).data)
 
     def _shown(self, call: Call, *, status: int = 200) -> Response:
-        return Response(shapes.CallSerializer(shown_calls().get(pk=call.pk)).data, status=status)
+        return Response(shapes.FetchedCallSerializer(shown_calls().get(pk=call.pk)).data, status=status)
