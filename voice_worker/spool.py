@@ -50,10 +50,12 @@ class _Waiting:
 class _Away:
     """A database or a storage, and the calls it has failed since it last worked.
 
-    One call that always fails must not look like a long outage, so only another call makes the pause longer.
+    One call that always fails must not look like a long outage, so the pause grows only when another one fails after it.
     """
 
     calls: set[UUID] = field(default_factory=set)
+    last: UUID | None = None
+    tries: int = 0
     not_before: float = 0.0
 
 
@@ -178,13 +180,16 @@ class Spool:
 
     def _is_away(self, away: _Away, call_id: UUID) -> None:
         away.calls.add(call_id)
-        away.not_before = self._clock() + _pause(len(away.calls) - 1)
+        if self._clock() >= away.not_before:
+            away.tries += call_id != away.last
+            away.last, away.not_before = call_id, self._clock() + _pause(away.tries - 1)
 
     def _is_back(self, away: _Away) -> None:
         """Whoever it failed need not wait any longer."""
-        for call_id in away.calls:
+        # A copy, as other threads hand in calls of their own meanwhile.
+        for call_id in tuple(away.calls):
             self._waits(call_id).not_before = 0.0
-        away.calls, away.not_before = set(), 0.0
+        away.calls, away.last, away.tries, away.not_before = set(), None, 0, 0.0
 
 
 def _pause(tries: int) -> float:

@@ -178,3 +178,17 @@ def test_one_call_is_handed_in_at_once_whatever_the_round_waits_for(
     assert at.hand_in(recordings[2])
     at.sweep()
     assert at.waiting() == []
+
+
+def test_calls_that_end_at_once_in_an_outage_do_not_make_the_pause_long(
+    recordings: list[UUID], spool: Path, tmp_path: Path, clock: Clock
+) -> None:
+    at = Spool(spool, clock=clock)
+    with storage_away(tmp_path):
+        assert [at.hand_in(call_id) for call_id in recordings] == [False] * 3
+    clock.seconds += 1
+    at.sweep()
+    assert len(at.waiting()) == 3
+    clock.seconds += 1
+    at.sweep()
+    assert at.waiting() == []
