@@ -123,6 +123,17 @@ def test_a_storage_that_is_away_is_tried_again(record: Record, tenant: Tenant, b
     assert states(tenant) == ["deleted", "deleted"]
 
 
+def test_a_wrong_bucket_does_not_count_as_deleted(record: Record, tenant: Tenant, both_places: GcsServer) -> None:
+    record(days_ago=31, place="gcs")
+    keep(tenant, 30)
+    kept, both_places.buckets = both_places.buckets, {}
+    list(retention.apply_retention())
+    assert states(tenant) == ["stored"]
+    both_places.buckets = kept
+    list(retention.apply_retention())
+    assert (states(tenant), both_places.objects) == (["deleted"], {})
+
+
 def test_one_that_was_cut_short_between_file_and_row_is_finished(record: Record, tenant: Tenant, tmp_path: Path) -> None:
     recording = record(days_ago=31)
     keep(tenant, 30)
