@@ -58,7 +58,9 @@ def test_without_a_counter_reads_pass_and_costs_do_not(make_key, make_api, tenan
     assert refused.value.headers["Retry-After"]
 
 
-COSTLY = [("POST", "calls"), ("POST", "agents/{id}/chat"), ("POST", "calls/{id}/messages")]
+COSTLY = [
+    ("POST", path) for path in ("calls", "agents/{id}/chat", *(f"calls/{{id}}/{of}" for of in ("messages", "actions", "token")))
+]
 
 
 @pytest.mark.parametrize(("method", "template"), COSTLY)
