@@ -133,6 +133,7 @@ class SpokenConversation(Conversation):
             await self._send_on(phone)
         except NotPutThroughError:
             self.floor.give_back(TRANSFER)
+            self._tell_nobody_came()
             raise
 
     async def hand_over(self, *, targets: Sequence[Target], reason: str, summary: str) -> HandOver:

@@ -200,8 +200,11 @@ async def test_an_agent_goes_on_with_whom_nobody_wanted(caller_tenant: Tenant) -
         assert await act(caller_tenant, job, Kind.TRANSFER, to="+12125550123") == ("failed", "no_phone")
         line.refer = refer
         assert await act(caller_tenant, job, Kind.TRANSFER, to="+12125550123") == ("failed", "busy")
+        await line.replied(2, timeout_s=30)
         await line.ask()
-    assert (await turns(job, caller_tenant))[-1] == ("agent", "reply", "We open at nine.")
+    told, _, answer = (await turns(job, caller_tenant))[-3:]
+    assert told == ("agent", "ordered", "I am sorry, nobody can take your call right now.")
+    assert answer == ("agent", "reply", "We open at nine.")
 
 
 async def test_what_is_under_way_when_the_call_ends_has_failed(caller_tenant: Tenant) -> None:
