@@ -192,8 +192,7 @@ class SpokenConversation(Conversation):
     def _tell_nobody_came(self) -> str:
         """Returns what is said, at once: a model may take its time to find words of its own."""
         sentence = self._script.transfers.back_sentence
-        gone = self._ends.left.is_set()
-        return sentence if sentence and not gone and self._say(sentence, source="ordered") else ""
+        return sentence if sentence and self._say(sentence, source="ordered") else ""
 
     async def _take_caller_back(self, colleagues: Colleagues) -> None:
         await colleagues.attach()

@@ -12,6 +12,7 @@ from django.db import connection
 from agents.models import Agent, TransferTarget
 from calls.errors import InUseError, NameTakenError
 from calls.models import Call
+from calls.services.numbers import release_number
 from calls.services.people import suppress
 from calls.services.targets import change_target, create_target, delete_target, hand_over_facts, refused_targets
 from calls.testing import make_number
@@ -115,14 +116,15 @@ def test_a_target_in_use_is_not_deleted(make_agent: Callable[..., Agent]) -> Non
 
 
 def test_who_may_not_be_called_any_more_is_refused_when_tried(make_call: Callable[..., Call]) -> None:
-    call, rows = make_call(), [make_target(name=f"Desk {number}", phone=f"+1212555019{number}") for number in range(5)]
+    call, rows = make_call(), [make_target(name=f"Desk {number}", phone=f"+1212555019{number}") for number in range(6)]
     known = [row.as_target() for row in rows]
     assert refused_targets(call.pk, known) == frozenset()
     suppress(phone=rows[1].phone, source="customer")
     change_target(target=rows[2], enabled=False)
     delete_target(target=rows[3])
     make_number(phone=rows[4].phone)
-    assert refused_targets(call.pk, known) == {each.id for each in known[1:]}
+    release_number(number=make_number(phone=rows[5].phone))
+    assert refused_targets(call.pk, known) == {each.id for each in known[1:5]}
 
 
 def test_nothing_but_its_settings_is_changed_of_a_target(scope: Tenant) -> None:

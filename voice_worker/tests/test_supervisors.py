@@ -117,12 +117,14 @@ async def room(quick: None, told: list[str]) -> AsyncIterator[Room]:
 
 
 async def test_a_second_one_with_the_same_admission_is_sent_away(room: Room, told: list[str]) -> None:
-    room.comes("PA_1")
+    first = room.comes("PA_1")
     second = room.comes("PA_2")
     await asyncio.sleep(0.1)
     assert (told, room.sent_away) == (["PA_1", "joined"], [BOSS])
     room.goes(second)
     assert told == ["PA_1", "joined"]
+    room.goes(first)
+    assert told == ["PA_1", "joined", "PA_1", "left"]
 
 
 async def test_from_whom_nothing_arrives_any_more_is_lost_until_something_does(room: Room, told: list[str]) -> None:

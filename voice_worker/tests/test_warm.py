@@ -99,6 +99,12 @@ async def test_a_yes_that_breaks_in_on_the_question_counts() -> None:
     assert run.steps == ["dialing", "answered", "confirmed", "joined"]
 
 
+async def test_who_does_not_answer_is_asked_once_more() -> None:
+    run = Run(Line(p1={"words": "Yes.", "after": 3}))
+    assert await run.to(target(1)) == ("1", "joined")
+    assert run.steps == ["dialing", "answered", "briefed", "briefed", "confirmed", "joined"]
+
+
 async def test_a_queue_is_joined_without_a_word() -> None:
     run = Run(Line(p1={"heard": MAILBOX}))
     assert await run.to(target(1, kind="queue")) == ("1", "joined")
