@@ -1,6 +1,5 @@
 """Many calls wait in one spool: what is away stops the round, what is one call's own stops nobody else."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +12,12 @@ from structlog.testing import capture_logs
 
 from calls.clock import database_now
 from calls.models import Call, Recording
-from calls.services.journal import apply_entries
 from calls.testing import JOB, make_call
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from voice_worker.journal_file import Header, JournalFile
 from voice_worker.spool import SET_ASIDE, Spool
-
-SOUND = b"OggS" + bytes(5000)
+from voice_worker.tests.spooling import make_waiting, storage_away
 
 
 class Clock:
@@ -38,18 +35,7 @@ def clock() -> Clock:
 @pytest.fixture
 def recordings(caller_tenant: Tenant, spool: Path) -> list[UUID]:
     """Three ended calls whose recordings are in the spool and announced."""
-    with tenant_scope(caller_tenant):
-        return [announce(make_call(status="ended", finalized=True), spool) for _ in range(3)]
-
-
-def announce(call: Call, spool: Path) -> UUID:
-    path = spool / str(call.pk) / "recording.ogg"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(SOUND)
-    sha256 = hashlib.sha256(SOUND).hexdigest()
-    entry = {"op": "recording", "state": "spooled", "path": str(path), "size": len(SOUND), "sha256": sha256}
-    apply_entries(call_id=call.pk, job_id=JOB, entries=[entry])
-    return call.pk
+    return [make_waiting(caller_tenant, spool).pk for _ in range(3)]
 
 
 def crashed(tenant: Tenant, spool: Path, *, job_id: str = JOB) -> UUID:
@@ -59,13 +45,6 @@ def crashed(tenant: Tenant, spool: Path, *, job_id: str = JOB) -> UUID:
     with JournalFile(spool / str(call.pk), header=Header(call_id=call.pk, job_id=job_id)) as journal:
         journal.append([{"op": "event", "kind": "noted", "key": "1", "at": database_now().isoformat(), "data": {}}])
     return call.pk
-
-
-@contextmanager
-def storage_away(files: Path) -> Iterator[None]:
-    (files / "files").write_text("a file where the storage's folder should be")
-    yield
-    (files / "files").unlink()
 
 
 @contextmanager
@@ -133,8 +112,7 @@ def test_a_recording_that_the_storage_refuses_does_not_hold_up_the_others(
     for _ in range(30):
         clock.seconds += 60
         at.sweep()
-    with tenant_scope(caller_tenant):
-        following = announce(make_call(status="ended", finalized=True), spool)
+    following = make_waiting(caller_tenant, spool).pk
     clock.seconds += 2
     at.sweep()
     assert states(caller_tenant, [following])[0][0] == "stored"

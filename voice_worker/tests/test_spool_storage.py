@@ -1,7 +1,6 @@
 """Recordings on their way into a storage that is away, or from a disk that is full."""
 
 import errno
-import hashlib
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,29 +9,17 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from calls.models import Call, Recording
-from calls.services.journal import apply_entries
-from calls.testing import JOB, make_call
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from voice_worker.recording import OpusFile
 from voice_worker.spool import Spool
 from voice_worker.tests.calling import make_job, stored, talk
-
-SOUND = b"OggS" + bytes(5000)
+from voice_worker.tests.spooling import SOUND, make_waiting, storage_away
 
 
 @pytest.fixture
 def waiting(caller_tenant: Tenant, spool: Path) -> Call:
-    """An ended call whose recording is in the spool and announced."""
-    with tenant_scope(caller_tenant):
-        call = make_call(status="ended", finalized=True)
-        path = spool / str(call.pk) / "recording.ogg"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(SOUND)
-        sha256 = hashlib.sha256(SOUND).hexdigest()
-        entry = {"op": "recording", "state": "spooled", "path": str(path), "size": len(SOUND), "sha256": sha256}
-        apply_entries(call_id=call.pk, job_id=JOB, entries=[entry])
-    return call
+    return make_waiting(caller_tenant, spool)
 
 
 def test_a_storage_that_is_down_for_an_hour_loses_nothing(
@@ -40,15 +27,14 @@ def test_a_storage_that_is_down_for_an_hour_loses_nothing(
 ) -> None:
     seconds = 0.0
     at = Spool(spool, clock=lambda: seconds)
-    (tmp_path / "files").write_text("a file where the storage's folder should be")
-    while seconds < 3600:
-        assert at.sweep() == 0
-        seconds += 1
+    with storage_away(tmp_path):
+        while seconds < 3600:
+            assert at.sweep() == 0
+            seconds += 1
     with tenant_scope(caller_tenant):
         recording = Recording.objects.get()
     assert (recording.state, recording.problem) == ("spooled", "unreachable")
     assert 30 <= recording.tries <= 40
-    (tmp_path / "files").unlink()
     seconds += 120
     assert at.sweep() == 1
     with tenant_scope(caller_tenant):
